@@ -1,0 +1,249 @@
+"""The typed configuration: what a `keepalived.conf` means once everything has been read.
+
+Every struct is frozen and holds final values: the defaults of `global_defs`, strict mode and the protocol version are
+already applied, so a consumer never looks anything up a second time. Times are integers with their unit in the name.
+
+Two configurations compare equal when they mean the same: `span` (where it was written) takes no part in `==` or
+`hash`, so moving a block to another line is not a change.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from keepvip.config.source import Span  # noqa: TC001  (msgspec resolves annotations at run time when it decodes)
+
+__all__ = [
+    "Authentication",
+    "Config",
+    "GarpConfig",
+    "GlobalDefs",
+    "InstanceKey",
+    "NotifyScripts",
+    "Script",
+    "SyncGroup",
+    "VirtualAddress",
+    "VrrpInstance",
+]
+
+IPV4_GROUP = "224.0.0.18"
+IPV6_GROUP = "ff02::12"
+
+InstanceKey = tuple[int, int, str, str]
+"""(VRID, family, interface, destination group): who an instance *is*, over reloads and between nodes."""
+
+
+class Placed(msgspec.Struct, frozen=True, kw_only=True, gc=False, eq=False):
+    """A struct that knows where it was written; the place takes no part in comparisons."""
+
+    span: Span | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(
+            getattr(self, field) == getattr(other, field) for field in self.__struct_fields__ if field != "span"
+        )
+
+    def __hash__(self) -> int:
+        return hash(tuple(getattr(self, field) for field in self.__struct_fields__ if field != "span"))
+
+
+class Script(Placed, frozen=True, kw_only=True, gc=False, eq=False):
+    """A command to run. `argv` is final: split and unescaped by the script tokenizer (config-language.md 2)."""
+
+    argv: tuple[str, ...]
+    text: str
+    """The command as written, for messages and for `system()` of scripts without an interpreter line."""
+    user: str | None = None
+    """Who runs it: its own user word, else the default of `script_user`; None = the daemon's own user."""
+    group: str | None = None
+    """None = the primary group of `user`."""
+    supplementary_groups: bool = False
+    """Run with the supplementary groups of the user (`set_supplementary_groups`, or a group written `:GROUP`)."""
+
+
+class VirtualAddress(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One address of an instance (config-keywords.md 4.1)."""
+
+    address: str
+    """Canonical text form, without prefix length."""
+    prefix_len: int
+    family: int
+    """4 or 6."""
+    dev: str | None = None
+    """Interface that carries it; None = the interface of the instance."""
+    scope: int = 0
+    """Kernel scope number: 0 global, 200 site, 253 link, 254 host. IPv4 only."""
+    brd: str | None = None
+    """Broadcast address; `+` and `-` are resolved already. IPv4 only."""
+    label: str | None = None
+    peer: str | None = None
+    """Point-to-point peer; its prefix length is `peer_prefix_len`."""
+    peer_prefix_len: int | None = None
+    no_track: bool = False
+    """The state of its interface does not matter, and its removal by somebody else is ignored."""
+    nodad: bool = False
+    """Skip duplicate address detection; True by default for IPv6, False for IPv4, where there is none."""
+    home: bool = False
+    mngtmpaddr: bool = False
+    noprefixroute: bool = False
+    autojoin: bool = False
+    preferred_lft_s: int | None = None
+    """Seconds; None = forever. 0 marks the address as deprecated, so it is never chosen as a source."""
+
+
+class GarpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Schedule of gratuitous ARP and unsolicited neighbour advertisements (vrrp-behaviour.md 2)."""
+
+    delay_s: int = 5
+    """Second batch, so long after becoming master; 0 = no second batch."""
+    repeat: int = 5
+    refresh_s: int = 0
+    """Period of further batches while master; 0 = none."""
+    refresh_repeat: int = 1
+    lower_prio_delay_s: int = 5
+    lower_prio_repeat: int = 5
+    """Batch after an advert of lower priority was received; 0 = none."""
+    garp_interval_us: int = 0
+    """Smallest gap between two gratuitous ARPs on one interface."""
+    gna_interval_us: int = 0
+
+
+class Authentication(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """VRRPv2 authentication."""
+
+    kind: str
+    """`PASS`."""
+    password: bytes
+    """Exactly 8 bytes, zero padded."""
+
+    def __repr__(self) -> str:
+        return f"Authentication(kind={self.kind!r}, password=<hidden>)"
+
+
+class NotifyScripts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Scripts of an instance or sync group, one per kind of event (vrrp-behaviour.md 13.1)."""
+
+    master: Script | None = None
+    backup: Script | None = None
+    fault: Script | None = None
+    stop: Script | None = None
+    any: Script | None = None
+    """`notify`: run on every change, with type, name, state and priority as further arguments."""
+    deleted: Script | bool = False
+    """`notify_deleted`: a script, or True: removal by reload is reported as DELETED; False: it is reported as FAULT."""
+    rx_lower: Script | None = None
+    """`notify_master_rx_lower_pri`."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is any script at all."""
+        return any(getattr(self, field) for field in self.__struct_fields__)
+
+
+class VrrpInstance(Placed, frozen=True, kw_only=True, gc=False, eq=False):
+    """One virtual router, as the engine runs it."""
+
+    name: str
+    interface: str
+    family: int
+    """4 or 6: the family of the adverts."""
+    version: int
+    vrid: int
+    priority: int = 100
+    """Base priority, 1..255."""
+    initial_master: bool = False
+    """`state MASTER`, or priority 255: the first wait is short (vrrp-behaviour.md 1.1)."""
+    advert_int_us: int = 1_000_000
+    nopreempt: bool = False
+    preempt_delay_us: int = 0
+    down_timer_adverts: int = 3
+    strict: bool = False
+    skip_check_adv_addr: bool = False
+    lower_prio_no_advert: bool = False
+    higher_prio_send_advert: bool = False
+    owner_ignore_adverts: bool = False
+    checksum_as_v2: bool = False
+    timer_expired_backup: int | None = None
+    """Priority assumed for the peer; None = off."""
+    accept: bool = True
+    authentication: Authentication | None = None
+    source: str | None = None
+    """`mcast_src_ip`; None = the primary address of the interface."""
+    mcast_dst: str = IPV4_GROUP
+    dont_track_primary: bool = False
+    promote_secondaries: bool = False
+    addresses: tuple[VirtualAddress, ...] = ()
+    """Advertised, in the order of the packet."""
+    excluded: tuple[VirtualAddress, ...] = ()
+    """Installed with the others, not advertised."""
+    garp: GarpConfig = GarpConfig()
+    notify: NotifyScripts = NotifyScripts()
+    smtp_alert: bool = False
+    notify_priority_changes: bool = False
+
+    @property
+    def key(self) -> InstanceKey:
+        """Identity over a reload: not the name (vrrp-behaviour.md 16)."""
+        return (self.vrid, self.family, self.interface, self.mcast_dst)
+
+
+class SyncGroup(Placed, frozen=True, kw_only=True, gc=False, eq=False):
+    """Instances that move together."""
+
+    name: str
+    members: tuple[str, ...]
+    """Names of existing instances, each in one group only, in the order written."""
+    notify: NotifyScripts = NotifyScripts()
+    smtp_alert: bool = False
+    sync_group_tracking_weight: bool = False
+    """Members keep the weights of their own trackers (vrrp-behaviour.md 9)."""
+
+
+class GlobalDefs(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What concerns the daemon as a whole. Defaults of instances are not here: they are in the instances."""
+
+    router_id: str = ""
+    """Name in mail subjects; the host name unless set (empty only when nothing is known about the host)."""
+    emails: tuple[str, ...] = ()
+    email_from: str = ""
+    """Sender, quoted as RFC 5322 wants it; USER@HOST unless set."""
+    smtp_host: str | None = None
+    """IP address or name; None = no mail is sent."""
+    smtp_port: int = 25
+    smtp_helo_name: str = ""
+    smtp_connect_timeout_s: int = 30
+    no_email_faults: bool = False
+    script_user: str | None = None
+    """None = the daemon's own user."""
+    script_group: str | None = None
+    enable_script_security: bool = False
+    set_supplementary_groups: bool = False
+    use_symlink_paths: bool = False
+    dynamic_interfaces: bool = False
+    allow_if_changes: bool = False
+    startup_delay_us: int = 0
+    """Nobody leaves BACKUP and received adverts are dropped for so long after the start."""
+    delay_after_boot_us: int = 0
+    """The same, counted from the boot of the host; the later end of the two counts."""
+    log_unknown_vrids: bool = False
+    vrrp_rt_priority: int | None = None
+    """SCHED_RR priority of the engine, 1..99; None = the engine's own default."""
+    vrrp_rlimit_rttime_us: int | None = None
+    vrrp_cpu_affinity: tuple[int, ...] = ()
+    umask: int | None = None
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A whole configuration."""
+
+    global_defs: GlobalDefs = GlobalDefs()
+    sync_groups: tuple[SyncGroup, ...] = ()
+    instances: tuple[VrrpInstance, ...] = ()
+    files: tuple[str, ...] = ()
+    """Every file that was read, in order; the first is the configuration file itself."""
+    net_namespace: str | None = None
+    instance_name: str | None = None
+    """`instance NAME`: part of pid file names, log tag and dump files, so that several daemons can run."""
+    use_pid_dir: bool = False
