@@ -1,0 +1,1 @@
+"""The daemon: start, wiring, reload, stop."""

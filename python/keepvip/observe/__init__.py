@@ -1,0 +1,1 @@
+"""What happened, for people: sentences, the journal of transitions, the event feed and the log."""

@@ -1,0 +1,198 @@
+"""One clear sentence per event: what happened, and why.
+
+The first words of a transition are the ones keepalived's users search their logs for
+(``(NAME) Entering MASTER STATE``); the reason and its evidence follow on the same line.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from keepvip import event
+from keepvip.event import Evidence, Reason, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["duration", "level", "reason", "sentence"]
+
+_SECOND_US = 1_000_000
+
+
+def duration(us: float) -> str:
+    """A span of time for people: three digits, "0.42 ms", "36.1 ms", "3.61 s", "95 s"."""
+    if abs(us) >= 100 * _SECOND_US:
+        return f"{us / _SECOND_US:.0f} s"
+    if abs(us) >= _SECOND_US:
+        return f"{us / _SECOND_US:.3g} s"
+    if abs(us) >= 1000:
+        return f"{us / 1000:.3g} ms"
+    return f"{us / 1000:.2f} ms"
+
+
+def _router(evidence: Evidence) -> str:
+    """Names the other router: "10.0.0.2 (priority 100)"."""
+    master = evidence.get("master")
+    priority = evidence.get("master_priority")
+    name = str(master) if master is not None else "the master"
+    return name if priority is None else f"{name} (priority {priority})"
+
+
+def _master_down(evidence: Evidence) -> str:
+    silent_us = evidence.get("master_down_us")
+    last = evidence.get("last_advert_mono_us")
+    deadline = evidence.get("deadline_mono_us")
+    if isinstance(last, int) and isinstance(deadline, int) and deadline > last:
+        silent_us = deadline - last
+    span = f" for {duration(float(silent_us))}" if isinstance(silent_us, int | float) else ""
+    if evidence.get("master") is None:
+        return f"no advert heard{span}"
+    return f"no advert from {_router(evidence)}{span}"
+
+
+def _interface(evidence: Evidence) -> str:
+    interface = evidence.get("interface")
+    return f"interface {interface}" if interface is not None else "its interface"
+
+
+def _shortened(evidence: Evidence) -> str:
+    wait_us = evidence.get("master_down_us")
+    span = f" within {duration(float(wait_us))}" if isinstance(wait_us, int | float) else ""
+    return f"configured as master, and no better router was heard{span}"
+
+
+def _higher(evidence: Evidence) -> str:
+    own = evidence.get("own_priority")
+    return f"{_router(evidence)} outranks us" + (f" (priority {own})" if own is not None else "")
+
+
+def _late(evidence: Evidence) -> str:
+    late_us = evidence.get("late_us")
+    span = f" by {duration(float(late_us))}" if isinstance(late_us, int | float) else ""
+    return f"this host slept and woke up late{span}"
+
+
+_REASONS: dict[str, Callable[[Evidence], str]] = {
+    Reason.STARTUP: lambda _e: "start",
+    Reason.OWNER: lambda _e: "owner of the addresses (priority 255)",
+    Reason.MASTER_DOWN: _master_down,
+    Reason.MASTER_DOWN_SHORTENED: _shortened,
+    Reason.PRIORITY_ZERO: lambda e: f"{e.get('master') or 'the master'} gave up (sent priority 0)",
+    Reason.HIGHER_PRIORITY_ADVERT: _higher,
+    Reason.EQUAL_PRIORITY_HIGHER_ADDRESS: lambda e: f"{_router(e)} has our priority and the higher address",
+    Reason.SYNC_GROUP: lambda e: f"follows {e.get('member') or 'another member'} of its sync group",
+    Reason.INTERFACE_DOWN: lambda e: f"{_interface(e)} is down",
+    Reason.INTERFACE_MISSING: lambda e: f"{_interface(e)} does not exist",
+    Reason.NO_SOURCE_ADDRESS: lambda e: f"{_interface(e)} has no address to send from",
+    Reason.INTERFACE_UP: lambda e: f"{_interface(e)} is up again",
+    Reason.FAULT_CLEARED: lambda _e: "no fault left",
+    Reason.LATE_WAKEUP: lambda e: f"{_late(e)}, so another router may be master by now",
+    Reason.WAKE_LISTEN: lambda e: f"{_late(e)}, so we listen before we claim anything",
+    Reason.CONFIG_CHANGE: lambda _e: "the configuration changed",
+    Reason.REMOVED: lambda _e: "a reload removed it",
+    Reason.SHUTDOWN: lambda _e: "keepvip is stopping",
+    Reason.DUPLICATE_OWNER: lambda e: f"{_router(e)} claims to own the addresses as well",
+}
+
+
+def reason(slug: str, evidence: Evidence) -> str:
+    """The reason of a transition in words; an unknown slug is shown as it is."""
+    words = _REASONS.get(slug)
+    return words(evidence) if words is not None else slug.replace("_", " ")
+
+
+def _transition(e: event.Transition) -> str:
+    if e.new is State.INIT:
+        text = f"({e.instance}) Leaving {e.old.name} STATE"
+    elif e.old is State.INIT and e.new is State.BACKUP:
+        text = f"({e.instance}) Entering BACKUP STATE (init)"
+    else:
+        text = f"({e.instance}) Entering {e.new.name} STATE"
+    text += f": {reason(e.reason, e.evidence)}"
+    if e.late_us >= 1000:
+        text += f", {duration(e.late_us)} late"
+    if e.took_us is not None and e.new is State.MASTER:
+        text += f", addresses in place after {duration(e.took_us)}"
+    return text
+
+
+def _error(number: int) -> str:
+    return f"{os.strerror(number)} (errno {number})" if number else "unknown error"
+
+
+def _fault_change(e: event.FaultChange) -> str:
+    if not e.faults:
+        return f"({e.instance}) No fault left"
+    return f"({e.instance}) Faults: {', '.join(fault.replace('_', ' ') for fault in e.faults)}"
+
+
+def _address_restored(e: event.AddressRestored) -> str:
+    times = "" if e.count <= 1 else f" ({e.count} times so far)"
+    return f"({e.instance}) Somebody removed {e.address} from {e.interface}: put it back{times}"
+
+
+def _advert_rejected(e: event.AdvertRejected) -> str:
+    detail = f" ({e.detail})" if e.detail else ""
+    who = f"({e.instance}) " if e.instance is not None else ""
+    return f"{who}Advert from {e.sender} rejected: {e.cause.replace('_', ' ')}{detail}"
+
+
+def sentence(e: event.Event) -> str:
+    """The event in one line of plain text, without time and without a line end."""
+    match e:
+        case event.Transition():
+            return _transition(e)
+        case event.GroupTransition():
+            return f"VRRP_Group({e.group}) Syncing instances to {e.new.name} state"
+        case event.MasterRxLowerPriority():
+            return f"({e.instance}) {e.sender} is master too, with lower priority {e.priority}: it should yield"
+        case event.PriorityChange():
+            return f"({e.instance}) Changing effective priority to {e.priority} ({e.state.name})"
+        case event.AddressRestored():
+            return _address_restored(e)
+        case event.AddressFailed():
+            return f"({e.instance}) Cannot {e.action} {e.address} on {e.interface}: {_error(e.errno)}"
+        case event.AdvertRejected():
+            return _advert_rejected(e)
+        case event.SendFailed():
+            return f"({e.instance}) Cannot send adverts: {_error(e.errno)}"
+        case event.FaultChange():
+            return _fault_change(e)
+        case event.Deleted():
+            return f"({e.instance}) Deleted by a reload (was {e.state.name})"
+        case event.Late():
+            return f"The engine was late by {duration(e.late_us)} ({e.what.replace('_', ' ')})"
+        case event.Resynced():
+            return f"Read all links and addresses again: {e.cause.replace('_', ' ')}"
+        case event.EventsLost():
+            return f"{e.count} engine events are lost: they came faster than they were read"
+        case event.Notice():
+            return e.text
+        case event.Stopped():
+            return "The engine has stopped"
+
+
+_LEVELS: dict[type, int] = {
+    event.MasterRxLowerPriority: logging.WARNING,
+    event.AddressRestored: logging.WARNING,
+    event.AddressFailed: logging.ERROR,
+    event.AdvertRejected: logging.WARNING,
+    event.SendFailed: logging.WARNING,
+    event.Late: logging.WARNING,
+    event.Resynced: logging.WARNING,
+    event.EventsLost: logging.ERROR,
+    event.FaultChange: logging.DEBUG,
+    event.Stopped: logging.DEBUG,
+}
+_NAMED_LEVELS = {"debug": logging.DEBUG, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def level(e: event.Event) -> int:
+    """How important the event is, as a level of `logging`."""
+    if isinstance(e, event.Notice):
+        return _NAMED_LEVELS.get(e.level, logging.INFO)
+    if isinstance(e, event.Transition) and e.new is State.FAULT:
+        return logging.WARNING
+    return _LEVELS.get(type(e), logging.INFO)
