@@ -1,0 +1,315 @@
+//! A new configuration, and the end: commands that change what routers there are.
+
+use super::{Apply, Change, Core, Farewell, Group, QueuedAdvert};
+use crate::time::{Duration, Instant};
+use crate::vrrp::config::{IfName, NetnsId, PRIORITY_OWNER, RouterConfig, Vip};
+use crate::vrrp::report::{EventKind, Evidence, GroupIndex, Reason, Slot, State};
+use crate::vrrp::router::{Held, Phase, Router};
+
+impl Core {
+    /// Puts a new configuration into force. Routers that are not named in `apply.changes` notice nothing.
+    ///
+    /// Everything that is taken away goes before anything that is added, so that an address may move from one router
+    /// to another in one step.
+    pub fn apply(&mut self, now: Instant, apply: Apply) {
+        if let Some(until) = apply.hold_until {
+            self.hold_until = until;
+        }
+        let mut updated = Vec::new();
+        let mut added = Vec::new();
+        for change in apply.changes {
+            match change {
+                Change::Remove { slot } => self.remove(now, slot),
+                Change::Update { slot, config } => updated.push((slot, self.update(now, slot, config))),
+                Change::Add { slot, config } => {
+                    self.make_room(slot);
+                    self.routers[slot as usize] = Some(Box::new(Router::new(config)));
+                    added.push(slot);
+                }
+            }
+        }
+        self.index_routers();
+        self.regroup(apply.groups);
+        for &slot in &added {
+            self.look_at(now, slot);
+        }
+        if apply.clear_residue {
+            self.clear_residue();
+        }
+        for (slot, vips_added) in updated {
+            self.finish_update(now, slot, vips_added);
+        }
+        self.start(now, &added);
+    }
+
+    /// Releases everything: priority 0 and no addresses, unless `release` is false, which leaves the addresses where
+    /// they are and says nothing (`-V`). `Stopped` follows when the queues are drained.
+    pub fn shutdown(&mut self, now: Instant, release: bool) {
+        self.stopped_at = now;
+        for slot in 0..u32::try_from(self.routers.len()).unwrap_or(u32::MAX) {
+            let Some(router) = self.router_mut(slot) else {
+                continue;
+            };
+            let evidence = router.evidence(now);
+            if release {
+                self.change_state(now, slot, State::Init, Reason::Shutdown, evidence);
+            } else {
+                router.phase = Phase::Init;
+                self.announcer.cancel(slot);
+            }
+            self.rearm(slot);
+        }
+        self.stopping = Some(true);
+    }
+
+    fn make_room(&mut self, slot: Slot) {
+        let needed = slot as usize + 1;
+        if self.routers.len() < needed {
+            self.routers.resize_with(needed, || None);
+            self.armed.resize(needed, None);
+            self.is_dirty.resize(needed, false);
+            self.dirty.reserve(needed);
+            self.wheel.reserve(slot + 1);
+            self.adverts.reserve(needed);
+            self.events.reserve(2 * needed);
+        }
+    }
+
+    fn remove(&mut self, now: Instant, slot: Slot) {
+        let Some(router) = self.router(slot) else {
+            return;
+        };
+        let state = router.state();
+        if let (State::Master, Some(interface), Some(source)) = (state, router.interface, router.source) {
+            let farewell = Farewell {
+                slot,
+                interface,
+                family: router.config.family,
+                source,
+                destination: router.config.group,
+                bytes: router.frame_zero.clone(),
+            };
+            self.withdraw_all(slot);
+            self.forget_adverts(slot);
+            self.adverts.push_back(QueuedAdvert::Farewell(Box::new(farewell)));
+        }
+        self.announcer.cancel(slot);
+        self.unlink(slot);
+        self.wheel.remove(slot);
+        self.armed[slot as usize] = None;
+        self.lost.retain(|&lost| lost != slot);
+        self.routers[slot as usize] = None;
+        self.report(now, EventKind::Deleted { slot, state });
+    }
+
+    /// Exchanges the configuration of a router that goes on, and takes away the addresses that it no longer has.
+    /// Returns whether it has new ones.
+    fn update(&mut self, now: Instant, slot: Slot, config: Box<RouterConfig>) -> bool {
+        let Some(router) = self.router(slot) else {
+            return false;
+        };
+        let old = &router.config;
+        for index in 0..old.vips.len() {
+            let Some(router) = self.router(slot) else {
+                break;
+            };
+            if router.held[index].wanted && !config.vips.contains(&router.config.vips[index]) {
+                self.withdraw_one(slot, index);
+            }
+        }
+        self.unlink(slot);
+        let Some(router) = self.router_mut(slot) else {
+            return false;
+        };
+        let before = router.master_down();
+        let stepped_down = router.is_owner() && router.priority != PRIORITY_OWNER;
+        let same_interval = router.master_interval == router.config.advert_interval;
+        let held = config.vips.iter().map(|vip| carried_over(router, vip)).collect();
+        router.held = held;
+        let priority_before = router.priority;
+        if !(stepped_down && config.priority == PRIORITY_OWNER) {
+            router.priority = config.priority;
+        }
+        if same_interval || router.config.version != config.version {
+            router.master_interval = config.advert_interval;
+        }
+        let vips_added = config.vips.iter().any(|vip| !router.config.vips.contains(vip));
+        router.config = config;
+        router.reported = 0;
+        router.shift_deadline(now, before);
+        let (priority, state) = (router.priority, router.state());
+        if priority != priority_before {
+            self.report(now, EventKind::PriorityChange { slot, state, priority });
+        }
+        vips_added
+    }
+
+    fn withdraw_one(&mut self, slot: Slot, index: usize) {
+        self.queue_address(slot, index, false);
+        // The answer comes when the address is no longer in the configuration: nothing waits for it.
+        if let Some(router) = self.router_mut(slot) {
+            router.ops_pending = router.ops_pending.saturating_sub(1);
+        }
+    }
+
+    fn finish_update(&mut self, now: Instant, slot: Slot, vips_added: bool) {
+        self.link_up(slot);
+        self.look_at(now, slot);
+        self.rebuild_frames(slot);
+        let Some(router) = self.router_mut(slot) else {
+            return;
+        };
+        let garp = router.config.garp;
+        let count = router.held.len();
+        if let Phase::Master(master) = &mut router.phase {
+            if vips_added {
+                master.second_batch_at = (!garp.delay.is_zero()).then(|| now + garp.delay);
+            }
+            if !garp.refresh.is_zero() && master.refresh_at.is_none() {
+                master.refresh_at = Some(now + garp.delay + garp.refresh);
+            } else if garp.refresh.is_zero() {
+                master.refresh_at = None;
+            }
+            for index in 0..count {
+                if !self.router(slot).is_some_and(|router| router.held[index].wanted) {
+                    self.install(slot, index);
+                }
+            }
+            if vips_added {
+                self.announcer.add(slot, garp.repeat);
+            }
+            self.advertise_now(now, slot);
+        }
+        self.rearm(slot);
+        self.mark_dirty(slot);
+    }
+
+    /// Rebuilds what is looked up by name or address.
+    fn index_routers(&mut self) {
+        self.watchers.clear();
+        self.vips.clear();
+        for (slot, router) in (0..).zip(&self.routers) {
+            let Some(router) = router else {
+                continue;
+            };
+            let config = &router.config;
+            let mut names: Vec<(NetnsId, IfName)> = vec![(config.netns, config.interface)];
+            names.extend(
+                config
+                    .vips
+                    .iter()
+                    .filter_map(|vip| vip.dev)
+                    .map(|dev| (config.netns, dev)),
+            );
+            names.sort_unstable();
+            names.dedup();
+            for name in names {
+                self.watchers.entry(name).or_default().push(slot);
+            }
+            self.vips
+                .extend(config.vips.iter().zip(0..).map(|(vip, index)| (vip.addr, slot, index)));
+        }
+        self.vips.sort_unstable();
+        self.address_ops.reserve(2 * self.vips.len());
+    }
+
+    fn regroup(&mut self, groups: Vec<super::GroupConfig>) {
+        for router in self.routers.iter_mut().flatten() {
+            router.group = None;
+        }
+        let mut regrouped = Vec::with_capacity(groups.len());
+        for (index, group) in (0..).zip(groups) {
+            let mut members = Vec::with_capacity(group.members.len());
+            for slot in group.members {
+                if let Some(router) = self.router_mut(slot)
+                    && router.group.is_none()
+                {
+                    router.group = Some(index);
+                    members.push(slot);
+                }
+            }
+            let known = members.iter().find_map(|&slot| {
+                let state = self.router(slot)?.state();
+                (state != State::Init).then_some(state)
+            });
+            regrouped.push(Group {
+                members,
+                reported: known.unwrap_or(State::Init),
+            });
+        }
+        self.groups = regrouped;
+    }
+
+    /// First states (`vrrp-behaviour.md` 1.1): alone, or with all members of the group.
+    fn start(&mut self, now: Instant, added: &[Slot]) {
+        let from = now.max(self.hold_until);
+        for &slot in added {
+            let Some(router) = self.router(slot).filter(|router| router.state() == State::Init) else {
+                continue;
+            };
+            let group = router.group;
+            let faulty = match group {
+                None => !router.faults.is_empty(),
+                Some(group) => self.group_routers(group).any(|(_, other)| !other.faults.is_empty()),
+            };
+            let all_owners = group.is_none_or(|group| {
+                self.group_routers(group)
+                    .all(|(_, other)| other.is_owner() && other.config.initial_master)
+            });
+            if faulty {
+                self.start_faulty(now, slot);
+            } else {
+                self.start_waiting(now, from, slot, all_owners);
+            }
+        }
+        for index in 0..self.groups.len() {
+            self.report_group(now, u32::try_from(index).unwrap_or(GroupIndex::MAX));
+        }
+    }
+
+    fn start_faulty(&mut self, now: Instant, slot: Slot) {
+        let Some(router) = self.router(slot) else {
+            return;
+        };
+        let reason = if router.faults.is_empty() {
+            Reason::SyncGroup
+        } else {
+            router.faults.reason()
+        };
+        let evidence = router.evidence(now);
+        self.change_state(now, slot, State::Fault, reason, evidence);
+    }
+
+    fn start_waiting(&mut self, now: Instant, from: Instant, slot: Slot, all_owners: bool) {
+        let Some(router) = self.router(slot) else {
+            return;
+        };
+        let (mut wait, mut why) = router.first_wait();
+        if why == Reason::Owner && !all_owners {
+            (wait, why) = (router.master_down(), Reason::MasterDown);
+        }
+        let evidence = Evidence {
+            deadline: Some(from + wait),
+            late: Duration::ZERO,
+            ..router.evidence(now)
+        };
+        self.change_state(now, slot, State::Backup, Reason::Startup, evidence);
+        if let Some(router) = self.router_mut(slot) {
+            let wish = router.config.initial_master;
+            if let Phase::Backup(backup) = &mut router.phase {
+                backup.deadline = from + wait;
+                backup.why = why;
+                backup.wants_master = wish;
+            }
+        }
+        self.rearm(slot);
+    }
+}
+
+/// What is known of an address that the new configuration keeps unchanged.
+fn carried_over(router: &Router, vip: &Vip) -> Held {
+    let index = router.config.vips.iter().position(|known| known == vip);
+    index
+        .and_then(|index| router.held.get(index).copied())
+        .unwrap_or_default()
+}

@@ -1,0 +1,165 @@
+//! Deadlines: adverts that are due, masters that are down, announcements to repeat, and what to do when we are late.
+
+use super::Core;
+use crate::time::{Duration, Instant};
+use crate::vrrp::config::RouterConfig;
+use crate::vrrp::report::{EventKind, Reason, Slot, State};
+use crate::vrrp::router::{Phase, Router};
+
+/// What a deadline asks for, found out before anything is changed.
+enum Due {
+    Nothing,
+    TakeOver(Reason),
+    ListenFirst { until: Instant, late: Duration },
+    StepBack,
+    Advertise { again_from: Instant, late: Duration },
+}
+
+impl Core {
+    /// Carries out everything whose time has come. Call it once per wake-up, after all packets and facts.
+    pub fn handle_deadlines(&mut self, now: Instant) {
+        self.turn += 1;
+        self.restore_lost(now);
+        while let Some((slot, _)) = self.wheel.pop_expired(now.as_micros()) {
+            if let Some(armed) = self.armed.get_mut(slot as usize) {
+                *armed = None;
+            }
+            self.handle_deadline(now, slot);
+            self.rearm(slot);
+        }
+    }
+
+    fn handle_deadline(&mut self, now: Instant, slot: Slot) {
+        let Some(router) = self.router_mut(slot) else {
+            return;
+        };
+        if router.deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        match due(router, now) {
+            Due::Nothing => {}
+            Due::TakeOver(reason) => self.try_master(now, slot, reason),
+            Due::ListenFirst { until, late } => {
+                listen(router, until);
+                self.report(now, EventKind::ListenAfterLateWakeup { slot, late });
+            }
+            Due::StepBack => {
+                let evidence = router.evidence(now);
+                self.move_together(now, slot, State::Backup, Reason::LateWakeup, evidence);
+                return;
+            }
+            Due::Advertise { again_from, late } => self.advertise_on_time(now, slot, again_from, late),
+        }
+        self.repeat_announcements(now, slot);
+        self.mark_dirty(slot);
+    }
+
+    fn advertise_on_time(&mut self, now: Instant, slot: Slot, again_from: Instant, late: Duration) {
+        let Some(router) = self.router_mut(slot) else {
+            return;
+        };
+        router.stats.late_max_us = router.stats.late_max_us.max(late.as_micros());
+        let rounds = router.config.garp.repeat;
+        let interval = router.config.advert_interval;
+        let Phase::Master(master) = &mut router.phase else {
+            return;
+        };
+        let listened = core::mem::replace(&mut master.listening, false);
+        master.advert_at = again_from + interval;
+        master.last_sent = now;
+        self.queue_advert(slot);
+        if listened {
+            // Somebody may have been master meanwhile and gone again: the neighbours must know where the addresses are.
+            self.announcer.add(slot, rounds);
+        }
+    }
+
+    fn repeat_announcements(&mut self, now: Instant, slot: Slot) {
+        let Some(router) = self.router_mut(slot) else {
+            return;
+        };
+        let garp = router.config.garp;
+        let Phase::Master(master) = &mut router.phase else {
+            return;
+        };
+        let mut rounds = 0;
+        if master.second_batch_at.is_some_and(|at| at <= now) {
+            master.second_batch_at = None;
+            rounds = rounds.max(garp.repeat);
+        }
+        if master.lower_prio_batch_at.is_some_and(|at| at <= now) {
+            master.lower_prio_batch_at = None;
+            rounds = rounds.max(garp.lower_prio_repeat);
+        }
+        if master.refresh_at.is_some_and(|at| at <= now) {
+            master.refresh_at = Some(now + garp.refresh);
+            rounds = rounds.max(garp.refresh_repeat);
+        }
+        if rounds > 0 {
+            self.announcer.add(slot, rounds);
+        }
+    }
+}
+
+fn due(router: &Router, now: Instant) -> Due {
+    match &router.phase {
+        Phase::Init | Phase::Fault => Due::Nothing,
+        Phase::Backup(backup) => {
+            let late = now.since(backup.deadline);
+            if late > router.master_down() && !backup.listened {
+                // We slept through what a live master would have sent: give it the time to be heard.
+                return Due::ListenFirst {
+                    until: now + router.master_interval + router.skew(),
+                    late,
+                };
+            }
+            let heard_lately = router
+                .last_advert
+                .is_some_and(|at| now.since(at) <= router.master_down());
+            Due::TakeOver(if backup.displacing && heard_lately {
+                Reason::Preempt
+            } else {
+                backup.why
+            })
+        }
+        Phase::Master(master) => {
+            if now < master.advert_at {
+                return Due::Nothing;
+            }
+            let config = &router.config;
+            let silent = now.since(master.last_sent);
+            let late = now.since(master.advert_at);
+            if let (Some(priority), true, false) = (config.timer_expired_backup, config.nopreempt, master.listening) {
+                let peer_skew = RouterConfig::skew(config.version, priority, config.advert_interval);
+                if silent > config.advert_interval.times(3) + peer_skew {
+                    return Due::StepBack;
+                }
+            }
+            if silent > config.master_down(router.priority, config.advert_interval) && !master.listening {
+                let until = now + config.advert_interval + router.skew();
+                return Due::ListenFirst { until, late };
+            }
+            // The rhythm stays that of the deadlines, unless a whole beat was missed.
+            let again_from = if late < config.advert_interval {
+                master.advert_at
+            } else {
+                now
+            };
+            Due::Advertise { again_from, late }
+        }
+    }
+}
+
+fn listen(router: &mut Router, until: Instant) {
+    match &mut router.phase {
+        Phase::Backup(backup) => {
+            backup.deadline = until;
+            backup.listened = true;
+        }
+        Phase::Master(master) => {
+            master.advert_at = until;
+            master.listening = true;
+        }
+        Phase::Init | Phase::Fault => {}
+    }
+}

@@ -1,0 +1,290 @@
+//! Adverts in: whom they are for, the checks in their order (`vrrp-behaviour.md` 4.1), and what follows.
+
+use core::net::IpAddr;
+
+use super::{Core, Key};
+use crate::time::{Duration, Instant};
+use crate::vrrp::config::{Family, Version};
+use crate::vrrp::output::IfId;
+use crate::vrrp::report::{EventKind, Reject, Slot};
+use crate::vrrp::router::{Heard, Phase, Router, Verdict};
+use crate::wire::vrrp::{AuthType, TTL, TYPE_ADVERTISEMENT};
+use crate::wire::{AdvertView, Pseudo, WireError};
+
+/// A received IP packet of protocol 112.
+#[derive(Clone, Copy, Debug)]
+pub struct AdvertRx<'a> {
+    /// Interface it came in by.
+    pub interface: IfId,
+    /// IP version.
+    pub family: Family,
+    /// Source address.
+    pub source: IpAddr,
+    /// Destination address.
+    pub destination: IpAddr,
+    /// TTL or hop limit as received.
+    pub ttl: u8,
+    /// IP payload, cut to the length that the IP header gives.
+    pub payload: &'a [u8],
+}
+
+/// Why an advert is not accepted: the cause, what came and what was expected.
+type Refusal = (Reject, u32, u32);
+
+impl Core {
+    /// Takes one received packet.
+    pub fn handle_packet(&mut self, now: Instant, rx: &AdvertRx<'_>) {
+        let Some(&vrid) = rx.payload.get(1) else {
+            return;
+        };
+        if now < self.hold_until || self.stopping.is_some() {
+            return;
+        }
+        let key = Key {
+            interface: rx.interface,
+            family: rx.family,
+            vrid,
+        };
+        let Some(slot) = self.find(key, rx.destination) else {
+            return;
+        };
+        let Some(router) = self.router_mut(slot) else {
+            return;
+        };
+        match check(router, rx) {
+            Ok(advert) => {
+                let heard = Heard {
+                    sender: rx.source,
+                    priority: advert.priority(),
+                    interval: Duration::from_micros(advert.advert_int_us()),
+                };
+                let remark = remark(router, rx, &advert);
+                let verdict = router.heard(now, heard);
+                if let Some((cause, got, expected)) = remark {
+                    self.reject(now, slot, rx.source, (cause, got, expected));
+                }
+                self.carry_out(now, slot, heard, verdict);
+            }
+            Err(refusal) => self.reject(now, slot, rx.source, refusal),
+        }
+        self.rearm(slot);
+        self.mark_dirty(slot);
+    }
+
+    /// Several routers may share interface, family and VRID when their groups differ.
+    fn find(&self, key: Key, destination: IpAddr) -> Option<Slot> {
+        let first = *self.by_key.get(&key)?;
+        if !destination.is_multicast() {
+            return Some(first);
+        }
+        let mut next = Some(first);
+        while let Some(slot) = next {
+            let router = self.router(slot)?;
+            if router.config.group == destination {
+                return Some(slot);
+            }
+            next = router.next_same_vrid;
+        }
+        None
+    }
+
+    fn reject(&mut self, now: Instant, slot: Slot, sender: IpAddr, (cause, got, expected): Refusal) {
+        let Some(router) = self.router_mut(slot) else {
+            return;
+        };
+        if router.note_reject(cause) && cause != Reject::OwnerIgnores {
+            self.report(
+                now,
+                EventKind::AdvertRejected {
+                    slot,
+                    sender,
+                    cause,
+                    got,
+                    expected,
+                },
+            );
+        }
+    }
+
+    fn carry_out(&mut self, now: Instant, slot: Slot, heard: Heard, verdict: Verdict) {
+        match verdict {
+            Verdict::None => {}
+            Verdict::Advertise => self.advertise_now(now, slot),
+            Verdict::Assert | Verdict::Announce => {
+                if verdict == Verdict::Assert {
+                    self.advertise_now(now, slot);
+                }
+                self.assert_master(now, slot, heard);
+            }
+            Verdict::Yield {
+                reason,
+                advertise_first,
+            } => {
+                if advertise_first {
+                    self.advertise_now(now, slot);
+                }
+                self.yield_mastership(now, slot, reason);
+            }
+        }
+    }
+
+    /// Somebody of lower priority acts as master: the neighbours may have believed it, so tell them again, for all
+    /// members of the sync group.
+    fn assert_master(&mut self, now: Instant, slot: Slot, heard: Heard) {
+        let turn = self.turn;
+        let Some(router) = self.router_mut(slot) else {
+            return;
+        };
+        if core::mem::replace(&mut router.asserted_in_turn, turn) == turn {
+            return;
+        }
+        let group = router.group;
+        self.report(
+            now,
+            EventKind::MasterRxLower {
+                slot,
+                sender: heard.sender,
+                priority: heard.priority,
+            },
+        );
+        match group {
+            None => self.announce_lower_prio(now, slot),
+            Some(group) => {
+                for position in 0..self.members(group) {
+                    if let Some(member) = self.member(group, position) {
+                        self.announce_lower_prio(now, member);
+                    }
+                }
+            }
+        }
+    }
+
+    fn announce_lower_prio(&mut self, now: Instant, slot: Slot) {
+        let Some(router) = self.router_mut(slot) else {
+            return;
+        };
+        let garp = router.config.garp;
+        let Phase::Master(master) = &mut router.phase else {
+            return;
+        };
+        if garp.lower_prio_repeat == 0 {
+            return;
+        }
+        master.lower_prio_batch_at = (!garp.lower_prio_delay.is_zero()).then(|| now + garp.lower_prio_delay);
+        self.announcer.add(slot, garp.lower_prio_repeat);
+        self.rearm(slot);
+    }
+}
+
+/// All checks in the order of the reference.
+fn check<'a>(router: &Router, rx: &AdvertRx<'a>) -> Result<AdvertView<'a>, Refusal> {
+    let config = &router.config;
+    let advert = match AdvertView::new_checked(rx.payload, rx.family) {
+        Ok(advert) => advert,
+        Err(WireError::UnknownVersion(version)) => {
+            return Err((Reject::Version, u32::from(version), u32::from(config.version.number())));
+        }
+        Err(_) => {
+            let expected = u32::from(rx.payload.get(3).copied().unwrap_or_default());
+            return Err((
+                Reject::Length,
+                u32::try_from(rx.payload.len()).unwrap_or(u32::MAX),
+                expected,
+            ));
+        }
+    };
+    if rx.ttl != TTL {
+        return Err((Reject::Ttl, u32::from(rx.ttl), u32::from(TTL)));
+    }
+    if advert.version() != config.version {
+        return Err((
+            Reject::Version,
+            u32::from(advert.version().number()),
+            u32::from(config.version.number()),
+        ));
+    }
+    if config.version == Version::V2 {
+        check_v2(router, &advert)?;
+    } else if advert.advert_int_raw() == 0 {
+        // Nobody can keep to it, and it would make every master down at once.
+        return Err((Reject::Interval, 0, u32::from(config.interval_field())));
+    }
+    if advert.kind() != TYPE_ADVERTISEMENT {
+        return Err((Reject::Type, u32::from(advert.kind()), u32::from(TYPE_ADVERTISEMENT)));
+    }
+    if !checksum_ok(router, rx, &advert) {
+        return Err((Reject::Checksum, u32::from(advert.checksum()), 0));
+    }
+    if !rx.destination.is_multicast() {
+        return Err((Reject::Destination, 0, 0));
+    }
+    if router.is_owner() && config.owner_ignore_adverts {
+        return Err((Reject::OwnerIgnores, u32::from(advert.priority()), 0));
+    }
+    Ok(advert)
+}
+
+fn check_v2(router: &Router, advert: &AdvertView<'_>) -> Result<(), Refusal> {
+    let expected = if router.config.password.is_some() {
+        AuthType::Pass
+    } else {
+        AuthType::None
+    };
+    let got = advert.auth_type();
+    let types = (u32::from(got.number()), u32::from(expected.number()));
+    if let AuthType::Unknown(_) = got {
+        return Err((Reject::AuthTypeInvalid, types.0, types.1));
+    }
+    if got != expected {
+        return Err((Reject::AuthTypeMismatch, types.0, types.1));
+    }
+    if let Some(password) = &router.config.password
+        && !advert.password_matches(password)
+    {
+        return Err((Reject::AuthFailure, 0, 0));
+    }
+    let interval = router.config.interval_field();
+    if advert.advert_int_raw() != interval {
+        return Err((
+            Reject::Interval,
+            u32::from(advert.advert_int_raw()),
+            u32::from(interval),
+        ));
+    }
+    Ok(())
+}
+
+fn checksum_ok(router: &Router, rx: &AdvertRx<'_>, advert: &AdvertView<'_>) -> bool {
+    let pseudo = Pseudo::new(rx.source, rx.destination).unwrap_or(Pseudo::None);
+    match (advert.version(), rx.family) {
+        (Version::V2, Family::V4) => advert.checksum_ok_v2(),
+        (Version::V3, Family::V4) if router.config.checksum_as_v2 => true,
+        (Version::V3, Family::V4) | (Version::V2 | Version::V3, Family::V6) => advert.checksum_ok_v3(&pseudo),
+    }
+}
+
+/// What is worth saying of an advert that is accepted all the same.
+fn remark(router: &Router, rx: &AdvertRx<'_>, advert: &AdvertView<'_>) -> Option<Refusal> {
+    let config = &router.config;
+    let known_sender = router.master.is_some_and(|(sender, _)| sender == rx.source);
+    if router.source == Some(rx.source) && advert.priority() == router.priority {
+        return Some((Reject::OwnAddress, u32::from(advert.priority()), 0));
+    }
+    let interval = config.interval_field();
+    if config.version == Version::V3 && advert.advert_int_raw() != interval {
+        return Some((
+            Reject::IntervalDiffers,
+            u32::from(advert.advert_int_raw()),
+            u32::from(interval),
+        ));
+    }
+    if config.skip_check_adv_addr && known_sender {
+        return None;
+    }
+    let theirs = advert.addresses();
+    let ours = config.advertised();
+    let same = theirs.iter().eq(ours.clone())
+        || (theirs.len() == ours.clone().count() && ours.clone().all(|addr| theirs.contains(&addr)));
+    let count = u32::try_from(ours.count()).unwrap_or(u32::MAX);
+    (!same).then(|| (Reject::AddressList, u32::from(advert.count()), count))
+}

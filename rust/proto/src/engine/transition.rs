@@ -1,0 +1,277 @@
+//! Changing states: one router's entry and exit actions, and sync groups that move as one (`vrrp-behaviour.md` 1.5,
+//! 1.6, 10).
+
+use super::{Core, QueuedAdvert};
+use crate::time::Instant;
+use crate::vrrp::config::PRIORITY_OWNER;
+use crate::vrrp::output::AddressOp;
+use crate::vrrp::report::{EventKind, Evidence, GroupIndex, Reason, Slot, State};
+use crate::vrrp::router::{Backup, Master, Phase};
+
+impl Core {
+    /// Moves one router. Entry and exit actions of every pair of states are here and nowhere else.
+    ///
+    /// A router that becomes backup gets a full master down interval; the caller moves the deadline when it knows
+    /// better.
+    pub(super) fn change_state(&mut self, now: Instant, slot: Slot, to: State, reason: Reason, evidence: Evidence) {
+        let Some(from) = self.router(slot).map(super::Router::state) else {
+            return;
+        };
+        match (from, to) {
+            (State::Init, State::Init)
+            | (State::Backup, State::Backup)
+            | (State::Master, State::Master)
+            | (State::Fault, State::Fault) => return,
+            (State::Init | State::Backup | State::Fault, State::Master) => self.enter_master(now, slot),
+            (State::Master, State::Backup) => self.leave_master(slot, false),
+            (State::Master, State::Fault | State::Init) => self.leave_master(slot, true),
+            (State::Init | State::Fault, State::Backup)
+            | (State::Backup | State::Fault, State::Init)
+            | (State::Init | State::Backup, State::Fault) => {}
+        }
+        let Some(router) = self.router_mut(slot) else {
+            return;
+        };
+        match to {
+            State::Init => router.phase = Phase::Init,
+            State::Fault => {
+                router.phase = Phase::Fault;
+                router.master = None;
+                router.last_advert = None;
+            }
+            State::Backup => {
+                if from == State::Fault {
+                    router.master_interval = router.config.advert_interval;
+                }
+                let deadline = now + router.master_down();
+                router.phase = Phase::Backup(Backup {
+                    deadline,
+                    why: Reason::MasterDown,
+                    displacing: false,
+                    preempt_at: None,
+                    wants_master: false,
+                    listened: false,
+                });
+            }
+            State::Master => {}
+        }
+        router.last_transition = Some(now);
+        router.reported = 0;
+        let group = router.group;
+        self.report(
+            now,
+            EventKind::Transition {
+                slot,
+                group,
+                from,
+                to,
+                reason,
+                evidence,
+            },
+        );
+        self.rearm(slot);
+        self.mark_dirty(slot);
+    }
+
+    /// Advert, addresses, announcements, in this order; each has its own queue, so that many routers that take over at
+    /// once all advertise before the first of them touches an address.
+    fn enter_master(&mut self, now: Instant, slot: Slot) {
+        let Some(router) = self.router_mut(slot) else {
+            return;
+        };
+        let garp = router.config.garp;
+        if router.config.priority == PRIORITY_OWNER {
+            router.priority = PRIORITY_OWNER;
+        }
+        router.master_interval = router.config.advert_interval;
+        router.master = None;
+        router.last_advert = None;
+        router.stats.become_master += 1;
+        router.phase = Phase::Master(Master {
+            advert_at: now + router.config.advert_interval,
+            last_sent: now,
+            second_batch_at: (!garp.delay.is_zero()).then(|| now + garp.delay),
+            refresh_at: (!garp.refresh.is_zero()).then(|| now + garp.delay + garp.refresh),
+            lower_prio_batch_at: None,
+            listening: false,
+            clash: None,
+        });
+        self.rebuild_frames(slot);
+        self.queue_advert(slot);
+        self.install_all(slot);
+        self.announcer.add(slot, garp.repeat);
+    }
+
+    fn leave_master(&mut self, slot: Slot, say_goodbye: bool) {
+        let Some(router) = self.router_mut(slot) else {
+            return;
+        };
+        router.stats.release_master += 1;
+        self.announcer.cancel(slot);
+        if say_goodbye {
+            self.adverts.push_back(QueuedAdvert::Zero(slot));
+        }
+        self.withdraw_all(slot);
+    }
+
+    /// Moves a router and, when it is in a group, the other members to the same state. The others name the member that
+    /// moved first.
+    pub(super) fn move_together(&mut self, now: Instant, slot: Slot, to: State, reason: Reason, evidence: Evidence) {
+        self.change_state(now, slot, to, reason, evidence);
+        let Some(group) = self.router(slot).and_then(|router| router.group) else {
+            return;
+        };
+        for position in 0..self.members(group) {
+            let Some(other) = self.member(group, position) else {
+                continue;
+            };
+            if other == slot {
+                continue;
+            }
+            if let Some(router) = self.router(other) {
+                let evidence = Evidence {
+                    member: Some(slot),
+                    ..router.evidence(now)
+                };
+                self.change_state(now, other, to, Reason::SyncGroup, evidence);
+            }
+        }
+        self.report_group(now, group);
+    }
+
+    /// Tells the common state of a group when it is a new one.
+    pub(super) fn report_group(&mut self, now: Instant, group: GroupIndex) {
+        let common = {
+            let mut states = self.group_routers(group).map(|(_, router)| router.state());
+            let first = states.next();
+            first.filter(|&first| states.all(|state| state == first))
+        };
+        let Some(first) = common else {
+            return;
+        };
+        if let Some(known) = self.groups.get_mut(group as usize)
+            && core::mem::replace(&mut known.reported, first) != first
+        {
+            self.report(now, EventKind::GroupTransition { group, to: first });
+        }
+    }
+
+    /// A backup's own time has come. Alone it becomes master; in a group only when all others want to as well.
+    pub(super) fn try_master(&mut self, now: Instant, slot: Slot, reason: Reason) {
+        let Some(router) = self.router_mut(slot) else {
+            return;
+        };
+        let evidence = router.evidence(now);
+        if let Phase::Backup(backup) = &mut router.phase {
+            backup.wants_master = true;
+        }
+        let Some(group) = router.group else {
+            self.change_state(now, slot, State::Master, reason, evidence);
+            return;
+        };
+        let willing = self.group_routers(group).all(|(_, other)| match &other.phase {
+            Phase::Master(_) => true,
+            Phase::Backup(backup) => backup.wants_master,
+            Phase::Init | Phase::Fault => false,
+        });
+        let led = self
+            .group_routers(group)
+            .any(|(_, other)| other.state() == State::Master);
+        if led {
+            // The group is master already; this member is late to join it.
+            self.change_state(now, slot, State::Master, reason, evidence);
+            self.report_group(now, group);
+        } else if willing {
+            self.move_together(now, slot, State::Master, reason, evidence);
+        } else if let Some(router) = self.router_mut(slot) {
+            let down = router.master_down();
+            if let Phase::Backup(backup) = &mut router.phase {
+                backup.deadline = now + down;
+            }
+        }
+    }
+
+    /// A master heard somebody better. The new master's adverts set the deadline.
+    pub(super) fn yield_mastership(&mut self, now: Instant, slot: Slot, reason: Reason) {
+        let Some(router) = self.router(slot) else {
+            return;
+        };
+        // `heard` has already learnt the new master's interval; `change_state` computes the deadline with it.
+        let evidence = router.evidence(now);
+        self.move_together(now, slot, State::Backup, reason, evidence);
+    }
+
+    /// Sends an advert at once and starts the interval anew.
+    pub(super) fn advertise_now(&mut self, now: Instant, slot: Slot) {
+        let Some(router) = self.router_mut(slot) else {
+            return;
+        };
+        let interval = router.config.advert_interval;
+        if let Phase::Master(master) = &mut router.phase {
+            master.advert_at = now + interval;
+            master.last_sent = now;
+            master.listening = false;
+            self.queue_advert(slot);
+        }
+    }
+
+    pub(super) fn queue_advert(&mut self, slot: Slot) {
+        if let Some(router) = self.router_mut(slot)
+            && !core::mem::replace(&mut router.advert_queued, true)
+        {
+            self.adverts.push_back(QueuedAdvert::Current(slot));
+        }
+    }
+
+    pub(super) fn install_all(&mut self, slot: Slot) {
+        for index in 0..self.router(slot).map_or(0, |router| router.held.len()) {
+            self.install(slot, index);
+        }
+    }
+
+    pub(super) fn withdraw_all(&mut self, slot: Slot) {
+        for index in 0..self.router(slot).map_or(0, |router| router.held.len()) {
+            self.withdraw(slot, index);
+        }
+    }
+
+    pub(super) fn install(&mut self, slot: Slot, index: usize) {
+        self.queue_address(slot, index, true);
+    }
+
+    fn withdraw(&mut self, slot: Slot, index: usize) {
+        if self
+            .router(slot)
+            .and_then(|router| router.held.get(index))
+            .is_some_and(|held| held.wanted)
+        {
+            self.queue_address(slot, index, false);
+        }
+    }
+
+    /// Queues the operation. Where the interface is gone its addresses are gone with it, and there is nothing to do.
+    pub(super) fn queue_address(&mut self, slot: Slot, index: usize, install: bool) {
+        let interface = self.vip_interface(slot, index);
+        let Some(router) = self.router_mut(slot) else {
+            return;
+        };
+        let (Some(held), Some(vip)) = (router.held.get_mut(index), router.config.vips.get(index)) else {
+            return;
+        };
+        held.wanted = install;
+        held.lost = false;
+        let Some(interface) = interface else {
+            held.present = false;
+            return;
+        };
+        let op = AddressOp {
+            slot,
+            interface,
+            vip: *vip,
+            install,
+            residue: false,
+        };
+        router.ops_pending += 1;
+        self.address_ops.push_back(op);
+    }
+}

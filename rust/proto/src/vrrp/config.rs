@@ -1,0 +1,201 @@
+//! What the configuration says of one virtual router, in the units of the core.
+//!
+//! The values arrive checked (the configuration compiler owns ranges and messages); this module only computes with them.
+
+use core::net::IpAddr;
+
+use crate::time::Duration;
+pub use crate::wire::{Family, Version};
+
+/// Longest interface name with its terminating zero (`IFNAMSIZ`).
+pub const IF_NAME_LEN: usize = 16;
+
+/// The priority of an address owner (RFC 9568 section 5.2.4).
+pub const PRIORITY_OWNER: u8 = 255;
+
+/// Index of a network namespace the engine works in; 0 is the one it was started in.
+pub type NetnsId = u16;
+
+/// An interface name, zero padded.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct IfName(pub [u8; IF_NAME_LEN]);
+
+impl IfName {
+    /// The name as the kernel knows it; `None` when it is empty or does not fit 15 bytes.
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        let bytes = name.as_bytes();
+        if bytes.is_empty() || bytes.len() >= IF_NAME_LEN || bytes.contains(&0) {
+            return None;
+        }
+        let mut out = [0; IF_NAME_LEN];
+        out[..bytes.len()].copy_from_slice(bytes);
+        Some(Self(out))
+    }
+
+    /// The name without its padding.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        let len = self.0.iter().position(|&b| b == 0).unwrap_or(IF_NAME_LEN);
+        &self.0[..len]
+    }
+}
+
+impl core::fmt::Debug for IfName {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}", String::from_utf8_lossy(self.as_bytes()))
+    }
+}
+
+/// One address that a master holds, with the kernel's attributes for it (`config-keywords.md` 4.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Vip {
+    /// The address itself.
+    pub addr: IpAddr,
+    /// Prefix length; with `peer` it belongs to the peer.
+    pub prefix_len: u8,
+    /// Interface it is put on; `None` is the router's own.
+    pub dev: Option<IfName>,
+    /// `RT_SCOPE_*`.
+    pub scope: u8,
+    /// Broadcast address (IPv4).
+    pub broadcast: Option<IpAddr>,
+    /// Interface alias (IPv4).
+    pub label: Option<IfName>,
+    /// Point-to-point peer.
+    pub peer: Option<IpAddr>,
+    /// `IFA_F_*` flags to set, `IFA_F_NODAD` among them unless `-nodad` was given.
+    pub flags: u32,
+    /// Preferred lifetime in seconds (IPv6), `u32::MAX` for ever, `None` for the kernel's default.
+    pub preferred_lft_s: Option<u32>,
+    /// The interface's state does not affect the router and removal by others is left alone.
+    pub no_track: bool,
+    /// Part of the advert (`virtual_ipaddress`), or held but not advertised (`virtual_ipaddress_excluded`).
+    pub advertised: bool,
+}
+
+/// When and how often gratuitous ARP / unsolicited NA are sent (`vrrp-behaviour.md` 2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GarpConfig {
+    /// Delay of the second batch after becoming master; zero means no second batch.
+    pub delay: Duration,
+    /// Rounds per batch.
+    pub repeat: u16,
+    /// Interval of periodic batches while master; zero means none.
+    pub refresh: Duration,
+    /// Rounds per periodic batch.
+    pub refresh_repeat: u16,
+    /// Delay of the second batch after a lower-priority advert; zero means no second batch.
+    pub lower_prio_delay: Duration,
+    /// Rounds per batch after a lower-priority advert; zero means none.
+    pub lower_prio_repeat: u16,
+    /// Least gap between two ARPs on an interface; zero means at once.
+    pub garp_interval: Duration,
+    /// Least gap between two NAs on an interface; zero means at once.
+    pub gna_interval: Duration,
+}
+
+impl Default for GarpConfig {
+    fn default() -> Self {
+        Self {
+            delay: Duration::from_secs(5),
+            repeat: 5,
+            refresh: Duration::ZERO,
+            refresh_repeat: 1,
+            lower_prio_delay: Duration::from_secs(5),
+            lower_prio_repeat: 5,
+            garp_interval: Duration::ZERO,
+            gna_interval: Duration::ZERO,
+        }
+    }
+}
+
+/// One virtual router.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a keyword of the configuration of its own"
+)]
+pub struct RouterConfig {
+    /// Network namespace the interface lives in.
+    pub netns: NetnsId,
+    /// Interface that adverts use.
+    pub interface: IfName,
+    /// Address family of the adverts.
+    pub family: Family,
+    /// Protocol version.
+    pub version: Version,
+    /// Virtual router identifier, 1 to 255.
+    pub vrid: u8,
+    /// Configured priority, 1 to 255.
+    pub priority: u8,
+    /// `state MASTER` was configured, or priority 255 without a `state`.
+    pub initial_master: bool,
+    /// Advertisement interval of our own adverts.
+    pub advert_interval: Duration,
+    /// Never take over from a live master of lower priority.
+    pub nopreempt: bool,
+    /// How long a live master of lower priority is tolerated; zero means not at all.
+    pub preempt_delay: Duration,
+    /// How many missed adverts make a master down.
+    pub down_timer_adverts: u8,
+    /// Compare the address list of an advert only when its sender changes.
+    pub skip_check_adv_addr: bool,
+    /// A master does not answer adverts of lower priority at once.
+    pub lower_prio_no_advert: bool,
+    /// A master sends one more advert before it yields to a higher priority.
+    pub higher_prio_send_advert: bool,
+    /// An owner drops every advert.
+    pub owner_ignore_adverts: bool,
+    /// VRRPv3 for IPv4: leave the pseudo header out of the checksum, accept any.
+    pub checksum_as_v2: bool,
+    /// With `nopreempt`: step back when scheduled so late that a peer of this priority has taken over.
+    pub timer_expired_backup: Option<u8>,
+    /// VRRPv2 simple password, zero padded.
+    pub password: Option<[u8; 8]>,
+    /// Source address of adverts; `None` is the interface's first address (link-local for IPv6).
+    pub source: Option<IpAddr>,
+    /// Multicast group that adverts go to.
+    pub group: IpAddr,
+    /// The state of the own interface causes no fault.
+    pub dont_track_primary: bool,
+    /// Addresses held while master, the advertised ones first, in the order of the configuration.
+    pub vips: Vec<Vip>,
+    /// Announcements of those addresses.
+    pub garp: GarpConfig,
+}
+
+impl RouterConfig {
+    /// Skew of a router of `priority` when the master advertises every `interval` (RFC 3768 section 6.1, RFC 9568
+    /// section 6.1): version 2 counts in 256ths of a second, version 3 in 256ths of the master's interval.
+    #[must_use]
+    pub const fn skew(version: Version, priority: u8, interval: Duration) -> Duration {
+        let steps = 256 - priority as u64;
+        match version {
+            Version::V2 => Duration::from_secs(1).fraction(steps, 256),
+            Version::V3 => interval.fraction(steps, 256),
+        }
+    }
+
+    /// Master down interval for `priority` when the master advertises every `interval`.
+    #[must_use]
+    pub const fn master_down(&self, priority: u8, interval: Duration) -> Duration {
+        let skew = Self::skew(self.version, priority, interval);
+        Duration::from_micros(interval.times(self.down_timer_adverts as u64).as_micros() + skew.as_micros())
+    }
+
+    /// The addresses that the advert carries, in its order.
+    pub fn advertised(&self) -> impl Iterator<Item = IpAddr> + Clone + '_ {
+        self.vips.iter().filter(|vip| vip.advertised).map(|vip| vip.addr)
+    }
+
+    /// The advert's interval field: whole seconds (version 2) or centiseconds (version 3).
+    #[must_use]
+    pub fn interval_field(&self) -> u16 {
+        let unit_us = match self.version {
+            Version::V2 => 1_000_000,
+            Version::V3 => 10_000,
+        };
+        u16::try_from(self.advert_interval.as_micros() / unit_us).unwrap_or(u16::MAX)
+    }
+}

@@ -1,0 +1,9 @@
+//! The Virtual Router Redundancy Protocol: configuration in, reports and actions out.
+
+pub mod announce;
+pub mod config;
+pub mod facts;
+pub mod output;
+pub mod report;
+pub mod router;
+pub mod stats;
