@@ -45,7 +45,7 @@ class Tap:
     ) -> None:
         """Start to capture.
 
-        Args: keep: remember the packets (a long run at high rate rather sets ``on_packet``, called in the tap's thread);
+        Args: keep: remember the packets; on_packet: called in the tap's thread (for long runs at a high rate);
         pcap: write every frame to this file, too.
         """
         self._network = network

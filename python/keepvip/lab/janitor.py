@@ -1,8 +1,8 @@
 """Finds and removes what a lab run left behind, and nothing else.
 
-Every process a lab starts carries ``KEEPVIP_LAB_RUN=<run id>`` in its environment and every lab directory has the run id
-in its name. The id names the process that owns the run by pid *and* start time, so a later process with the same pid is
-not taken for it. Namespaces need no janitor: they have no names and end with the last process in them.
+Every process a lab starts carries ``KEEPVIP_LAB_RUN=<run id>`` in its environment and every lab directory has the run
+id in its name. The id names the process that owns the run by pid *and* start time, so a later process with the same pid
+is not taken for it. Namespaces need no janitor: they have no names and end with the last process in them.
 """
 
 import os

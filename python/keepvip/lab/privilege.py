@@ -12,8 +12,8 @@ _INSIDE = "KEEPVIP_LAB_USERNS"
 def enter_user_namespace_if_needed() -> None:
     """Return if this process may build a lab; else run the same command line again as root of a new user namespace.
 
-    In such a namespace the daemons have no real-time scheduling and cannot change to another user; all else is the same.
-    Raises `LabError` if the system forbids user namespaces.
+    In such a namespace the daemons have no real-time scheduling and cannot change to another user; all else is the
+    same. Raises `LabError` if the system forbids user namespaces.
     """
     if os.geteuid() == 0:
         return
@@ -25,8 +25,8 @@ def enter_user_namespace_if_needed() -> None:
     probe = os.spawnv(os.P_WAIT, unshare, [unshare, "--user", "--map-root-user", "--net", "--mount", "true"])
     if probe != 0:
         raise LabError(
-            "this system does not let users make namespaces (kernel.unprivileged_userns_clone, user.max_user_namespaces,"
-            " kernel.apparmor_restrict_unprivileged_userns); run the lab as root"
+            "this system does not let users make namespaces (see the sysctls kernel.unprivileged_userns_clone,"
+            " user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns); run the lab as root"
         )
     os.environ[_INSIDE] = "1"
     command = [unshare, "--user", "--map-root-user", "--net", "--mount", sys.executable, "-P", "-m", "keepvip"]

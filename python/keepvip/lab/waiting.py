@@ -7,7 +7,7 @@ from keepvip.lab.errors import LabTimeoutError
 
 
 def wait_until(fact: Callable[[], object], *, timeout_s: float, what: str, poll_s: float = 0.005) -> None:
-    """Wait until ``fact()`` is true (a file, a process, an address), looking every ``poll_s``; raises `LabTimeoutError`."""
+    """Wait until ``fact()`` is true, looking every ``poll_s``; raises `LabTimeoutError`."""
     deadline = time.monotonic() + timeout_s
     while not fact():
         if time.monotonic() > deadline:
