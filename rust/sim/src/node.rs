@@ -64,9 +64,9 @@ impl Node {
         self.inbox.clear();
         self.core.begin_resync();
         for lan in 0..self.links_up.len() {
-            self.tell_link(now, lan);
+            self.tell_link(lan);
             for addr in [address_v4(lan, self.id), address_v6(lan, self.id)] {
-                self.core.handle_address(now, fact(lan, addr));
+                self.core.handle_address(fact(lan, addr));
             }
         }
         for (interface, addr) in &self.installed {
@@ -76,7 +76,7 @@ impl Node {
                 prefix_len: host_prefix(addr),
                 unusable: false,
             };
-            self.core.handle_address(now, fact);
+            self.core.handle_address(fact);
         }
         self.core.end_resync(now);
     }
@@ -87,7 +87,7 @@ impl Node {
         self.links_up[lan]
     }
 
-    pub(crate) fn tell_link(&mut self, now: Instant, lan: usize) {
+    pub(crate) fn tell_link(&mut self, lan: usize) {
         let fact = LinkFact {
             id: interface(lan),
             name: interface_name(lan),
@@ -104,7 +104,7 @@ impl Node {
             mtu: 1500,
             router: false,
         };
-        self.core.handle_link(now, fact);
+        self.core.handle_link(fact);
     }
 
     pub(crate) fn receive(&mut self, now: Instant, packet: Packet) {

@@ -248,8 +248,8 @@ impl World {
         self.act(id, format!("link {lan} {}", if up { "up" } else { "down" }));
         self.nodes[id].links_up[lan] = up;
         if self.nodes[id].state == NodeState::Running {
-            self.nodes[id].tell_link(self.now, lan);
-            self.drain(id);
+            self.nodes[id].tell_link(lan);
+            self.wake_up(id);
         }
     }
 
@@ -320,7 +320,7 @@ impl World {
         let node = &mut self.nodes[id];
         node.state = NodeState::Running;
         for lan in 0..node.links_up.len() {
-            node.tell_link(self.now, lan);
+            node.tell_link(lan);
         }
         for packet in std::mem::take(&mut node.inbox) {
             node.hear(self.now, &packet);
@@ -405,7 +405,7 @@ impl World {
             node.core.handle_address_result(now, &op, errno);
             if !op.install && errno == 0 {
                 node.core
-                    .handle_address_gone(now, op.interface, op.vip.addr, op.vip.prefix_len);
+                    .handle_address_gone(op.interface, op.vip.addr, op.vip.prefix_len);
             }
         }
         let mut buffer = [0; 128];

@@ -3,6 +3,7 @@
 use super::{Apply, Change, Core, Farewell, Group, QueuedAdvert};
 use crate::time::{Duration, Instant};
 use crate::vrrp::config::{IfName, NetnsId, PRIORITY_OWNER, RouterConfig, Vip};
+use crate::vrrp::output::AddressOp;
 use crate::vrrp::report::{EventKind, Evidence, GroupIndex, Reason, Slot, State};
 use crate::vrrp::router::{Held, Phase, Router};
 
@@ -114,7 +115,7 @@ impl Core {
                 break;
             };
             if router.held[index].wanted && !config.vips.contains(&router.config.vips[index]) {
-                self.withdraw_one(slot, index);
+                self.withdraw_orphan(slot, index);
             }
         }
         self.unlink(slot);
@@ -144,11 +145,22 @@ impl Core {
         vips_added
     }
 
-    fn withdraw_one(&mut self, slot: Slot, index: usize) {
-        self.queue_address(slot, index, false);
-        // The answer comes when the address is no longer in the configuration: nothing waits for it.
-        if let Some(router) = self.router_mut(slot) {
-            router.ops_pending = router.ops_pending.saturating_sub(1);
+    /// Takes off an address that the configuration no longer has; nothing waits for the answer.
+    fn withdraw_orphan(&mut self, slot: Slot, index: usize) {
+        let interface = self.vip_interface(slot, index);
+        let Some(router) = self.router_mut(slot) else {
+            return;
+        };
+        router.held[index].wanted = false;
+        let vip = router.config.vips[index];
+        if let Some(interface) = interface {
+            self.address_ops.push_back(AddressOp {
+                slot,
+                interface,
+                vip,
+                install: false,
+                orphan: true,
+            });
         }
     }
 

@@ -19,7 +19,7 @@ impl Core {
     /// Carries out everything whose time has come. Call it once per wake-up, after all packets and facts.
     pub fn handle_deadlines(&mut self, now: Instant) {
         self.turn += 1;
-        self.restore_lost(now);
+        self.settle(now);
         while let Some((slot, _)) = self.wheel.pop_expired(now.as_micros()) {
             if let Some(armed) = self.armed.get_mut(slot as usize) {
                 *armed = None;

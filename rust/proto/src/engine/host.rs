@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use super::{Core, Key, QueuedAdvert};
 use crate::time::Instant;
-use crate::vrrp::config::{PRIORITY_OWNER, RouterConfig};
+use crate::vrrp::config::{IfName, NetnsId, PRIORITY_OWNER, RouterConfig};
 use crate::vrrp::output::{AddressFact, AddressOp, IfId, LinkFact, Membership, MembershipOp};
 use crate::vrrp::report::{EventKind, Faults, GroupIndex, Reason, Slot, State};
 
@@ -15,45 +15,48 @@ const EADDRNOTAVAIL: i32 = 99;
 
 impl Core {
     /// A link is new, or something about it changed (its name too).
-    pub fn handle_link(&mut self, now: Instant, fact: LinkFact) {
+    ///
+    /// What a fact means is found out in [`Self::handle_deadlines`], when all facts of the wake-up are in: an address
+    /// that a DHCP client takes off and puts back in one go is no fault.
+    pub fn handle_link(&mut self, fact: LinkFact) {
         let before = self.facts.link_told(fact);
         if before == Some(fact) || self.resyncing {
             return;
         }
         if let Some(before) = before.filter(|before| before.name != fact.name) {
-            self.look_again(now, before.id.netns, before.name);
+            self.look_again(before.id.netns, before.name);
         }
-        self.look_again(now, fact.id.netns, fact.name);
+        self.look_again(fact.id.netns, fact.name);
     }
 
     /// A link is gone, and its addresses with it.
-    pub fn handle_link_gone(&mut self, now: Instant, id: IfId) {
+    pub fn handle_link_gone(&mut self, id: IfId) {
         if let Some(fact) = self.facts.link_gone(id)
             && !self.resyncing
         {
-            self.look_again(now, id.netns, fact.name);
+            self.look_again(id.netns, fact.name);
         }
     }
 
     /// An address is new, or something about it changed.
-    pub fn handle_address(&mut self, now: Instant, fact: AddressFact) {
+    pub fn handle_address(&mut self, fact: AddressFact) {
         if self.facts.address_told(fact)
             && !self.resyncing
             && let Some(link) = self.facts.link(fact.interface).copied()
         {
-            self.look_again(now, link.id.netns, link.name);
+            self.look_again(link.id.netns, link.name);
         }
     }
 
     /// An address is gone.
-    pub fn handle_address_gone(&mut self, now: Instant, interface: IfId, addr: IpAddr, prefix_len: u8) {
+    pub fn handle_address_gone(&mut self, interface: IfId, addr: IpAddr, prefix_len: u8) {
         self.facts.address_gone(interface, addr, prefix_len);
         if self.resyncing {
             return;
         }
         self.vip_gone(interface, addr, prefix_len);
         if let Some(link) = self.facts.link(interface).copied() {
-            self.look_again(now, link.id.netns, link.name);
+            self.look_again(link.id.netns, link.name);
         }
     }
 
@@ -87,9 +90,8 @@ impl Core {
                 self.mark_lost(slot, vip as usize);
             }
         }
-        for slot in 0..self.routers.len() {
-            self.look_at(now, u32::try_from(slot).unwrap_or(u32::MAX));
-        }
+        self.unsettled
+            .extend(0..u32::try_from(self.routers.len()).unwrap_or(u32::MAX));
         self.report(now, EventKind::Resynced);
     }
 
@@ -97,7 +99,7 @@ impl Core {
     pub fn handle_address_result(&mut self, now: Instant, op: &AddressOp, errno: i32) {
         let gone_anyway = !op.install && matches!(errno, ENODEV | EADDRNOTAVAIL);
         if let Some(router) = self.router_mut(op.slot) {
-            if !op.residue {
+            if !op.orphan {
                 router.ops_pending = router.ops_pending.saturating_sub(1);
             }
             let index = router.config.vips.iter().position(|vip| *vip == op.vip);
@@ -182,7 +184,7 @@ impl Core {
     }
 
     /// Puts back what somebody else deleted, unless the interface or the mastership went with it.
-    pub(super) fn restore_lost(&mut self, now: Instant) {
+    fn restore_lost(&mut self, now: Instant) {
         while let Some(slot) = self.lost.pop() {
             for index in 0..self.router(slot).map_or(0, |router| router.held.len()) {
                 let interface = self.vip_interface(slot, index);
@@ -217,19 +219,26 @@ impl Core {
         }
     }
 
-    /// Something about the interface of this name changed.
-    fn look_again(&mut self, now: Instant, netns: u16, name: crate::vrrp::config::IfName) {
-        let count = self.watchers.get(&(netns, name)).map_or(0, Vec::len);
-        for position in 0..count {
-            if let Some(slot) = self
-                .watchers
-                .get(&(netns, name))
-                .and_then(|slots| slots.get(position))
-                .copied()
-            {
+    /// Something about the interface of this name changed: its users are looked at when all facts are in.
+    fn look_again(&mut self, netns: NetnsId, name: IfName) {
+        if let Some(slots) = self.watchers.get(&(netns, name)) {
+            self.unsettled.extend_from_slice(slots);
+        }
+    }
+
+    /// All facts of this wake-up are in: what do they mean?
+    pub(super) fn settle(&mut self, now: Instant) {
+        if !self.unsettled.is_empty() {
+            let mut slots = core::mem::take(&mut self.unsettled);
+            slots.sort_unstable();
+            slots.dedup();
+            for &slot in &slots {
                 self.look_at(now, slot);
             }
+            slots.clear();
+            self.unsettled = slots;
         }
+        self.restore_lost(now);
     }
 
     /// Recomputes from the facts what a router stands on, and moves it when its faults appeared or vanished.
@@ -371,10 +380,15 @@ impl Core {
         self.unlink(slot);
         if let Some(router) = self.router_mut(slot) {
             router.interface = interface;
-            // Whatever the old one held is gone with it, or no longer ours to name.
-            for held in &mut router.held {
+            // What the old one held is gone with it. A master whose interface was deleted and created again between
+            // two wake-ups goes on, and puts its addresses on the new one.
+            for (held, vip) in router.held.iter_mut().zip(&router.config.vips) {
                 held.own_deletions = 0;
+                if vip.dev.is_none() && held.wanted {
+                    held.lost = true;
+                }
             }
+            self.lost.push(slot);
         }
         self.link_up(slot);
     }
@@ -467,7 +481,7 @@ impl Core {
                     interface,
                     vip,
                     install: false,
-                    residue: true,
+                    orphan: true,
                 });
             }
         }

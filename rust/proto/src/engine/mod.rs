@@ -193,6 +193,8 @@ pub struct Core {
     /// Every configured address, sorted.
     vips: Vec<(IpAddr, Slot, u32)>,
     memberships: HashMap<Membership, u32>,
+    /// Routers whose facts changed in this wake-up.
+    unsettled: Vec<Slot>,
     /// Routers with an address to put back.
     lost: Vec<Slot>,
     hold_until: Instant,
@@ -232,6 +234,7 @@ impl Core {
             watchers: HashMap::new(),
             vips: Vec::new(),
             memberships: HashMap::new(),
+            unsettled: Vec::new(),
             lost: Vec::new(),
             hold_until: Instant::ZERO,
             turn: 1,

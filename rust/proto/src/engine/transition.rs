@@ -269,7 +269,7 @@ impl Core {
             interface,
             vip: *vip,
             install,
-            residue: false,
+            orphan: false,
         };
         router.ops_pending += 1;
         self.address_ops.push_back(op);

@@ -48,8 +48,9 @@ pub struct AddressOp {
     pub vip: Vip,
     /// Put it there, or take it off.
     pub install: bool,
-    /// Removing what a killed daemon left: absence is no failure and nobody is told.
-    pub residue: bool,
+    /// Removing what no router of the configuration holds any more (left by a killed daemon, or dropped by a reload):
+    /// nothing waits for the answer.
+    pub orphan: bool,
 }
 
 /// A frame that tells the neighbours where an address is now.
