@@ -129,3 +129,61 @@ impl GratuitousArp {
         Ok(FRAME_LEN)
     }
 }
+
+#[cfg(test)]
+mod test {
+    use super::*;
+    use crate::wire::ether::EtherView;
+
+    /// Captured from keepalived 2.2.7 on a veth. It is not padded: that is the driver's work.
+    #[rustfmt::skip]
+    const CAPTURED: [u8; 42] = [
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0x00, 0x00, 0x00, 0x00, 0x01, 0x08, 0x06,
+        0x00, 0x01, 0x08, 0x00, 0x06, 0x04, 0x00, 0x01,
+        0x02, 0x00, 0x00, 0x00, 0x00, 0x01, 0x0a, 0x00, 0x00, 0x1f,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0a, 0x00, 0x00, 0x1f,
+    ];
+    const MAC: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
+    const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 31);
+
+    #[test]
+    fn captured_frame_is_written() {
+        let mut buffer = [0xa5; FRAME_LEN + 4];
+        let repr = GratuitousArp {
+            mac: MAC,
+            address: ADDRESS,
+        };
+        assert_eq!(repr.emit(&mut buffer), Ok(repr.buffer_len()));
+        assert_eq!(buffer[..FRAME_LEN], CAPTURED);
+        assert_eq!(buffer[FRAME_LEN..], [0xa5; 4]);
+        assert_eq!(repr.emit(&mut buffer[..FRAME_LEN - 1]), Err(EmitError::BufferTooSmall));
+    }
+
+    #[test]
+    fn captured_frame_is_read() {
+        let frame = EtherView::new_checked(&CAPTURED).unwrap();
+        assert_eq!(
+            (frame.dst(), frame.src(), frame.ether_type()),
+            (MacAddress::BROADCAST, MAC, ether::TYPE_ARP)
+        );
+        let packet = ArpView::new_checked(frame.payload()).unwrap();
+        assert_eq!(packet.operation(), OPERATION_REQUEST);
+        assert_eq!((packet.sender_mac(), packet.sender_ip()), (MAC, ADDRESS));
+        assert_eq!(
+            (packet.target_mac(), packet.target_ip()),
+            (MacAddress::BROADCAST, ADDRESS)
+        );
+    }
+
+    #[test]
+    fn each_lie_has_its_error() {
+        let check = |bytes: &[u8]| ArpView::new_checked(bytes).map(|_| ());
+        assert_eq!(check(&CAPTURED[14..41]), Err(WireError::TooShort));
+        for at in [0, 1, 2, 3, 4, 5] {
+            let mut packet = [0; PACKET_LEN];
+            packet.copy_from_slice(&CAPTURED[14..]);
+            packet[at] ^= 0x10;
+            assert_eq!(check(&packet), Err(WireError::HeaderLength), "{at}");
+        }
+    }
+}

@@ -114,3 +114,77 @@ pub fn verify(message: &[u8], pseudo: &Pseudo, protocol: u8) -> bool {
 pub const fn update(checksum: u16, old: u16, new: u16) -> u16 {
     !fold(!checksum as u64 + !old as u64 + new as u64)
 }
+
+#[cfg(test)]
+mod test {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The example of RFC 1071 section 3.
+    #[test]
+    fn rfc_1071_example() {
+        let message = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
+        assert_eq!(checksum(&message, &Pseudo::None, 0), !0xddf2);
+    }
+
+    #[test]
+    fn odd_length_is_padded_with_zero() {
+        assert_eq!(
+            checksum(&[1, 2, 3], &Pseudo::None, 0),
+            checksum(&[1, 2, 3, 0], &Pseudo::None, 0)
+        );
+        assert_eq!(checksum(&[], &Pseudo::None, 0), 0xffff);
+    }
+
+    /// The example of RFC 1624 section 4, where RFC 1141 goes wrong.
+    #[test]
+    fn rfc_1624_example() {
+        assert_eq!(update(0xdd2f, 0x5555, 0x3285), 0x0000);
+    }
+
+    #[test]
+    fn pseudo_header_is_as_if_it_stood_in_front() {
+        let message = [0x31, 0x34, 0x66, 0x03, 0x00, 0x32, 0, 0];
+        let (src, dst) = (Ipv4Addr::new(10, 0, 0, 250), Ipv4Addr::new(224, 0, 0, 18));
+        let mut bytes = [&src.octets()[..], &dst.octets(), &[0, 112, 0, 8]].concat();
+        bytes.extend(message);
+        let pseudo = Pseudo::V4 { src, dst };
+        assert_eq!(checksum(&message, &pseudo, 112), checksum(&bytes, &Pseudo::None, 0));
+
+        let (src, dst) = (Ipv6Addr::new(0xfe80, 1, 2, 3, 4, 5, 6, 0xffff), Ipv6Addr::LOCALHOST);
+        let mut bytes = [&src.octets()[..], &dst.octets(), &[0, 0, 0, 8, 0, 0, 0, 58]].concat();
+        bytes.extend(message);
+        let pseudo = Pseudo::V6 { src, dst };
+        assert_eq!(checksum(&message, &pseudo, 58), checksum(&bytes, &Pseudo::None, 0));
+    }
+
+    #[test]
+    fn families_do_not_mix() {
+        let (v4, v6) = (IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST));
+        assert_eq!(Pseudo::new(v4, v6), None);
+        assert_eq!(Pseudo::new(v6, v4), None);
+        assert_eq!(Pseudo::new(v4, v4).and_then(|pseudo| pseudo.family()), Some(Family::V4));
+        assert_eq!(Pseudo::new(v6, v6).and_then(|pseudo| pseudo.family()), Some(Family::V6));
+        assert_eq!(Pseudo::None.family(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_summed_verifies(mut message in prop::collection::vec(any::<u8>(), 2..200)) {
+            message[..2].fill(0);
+            let sum = checksum(&message, &Pseudo::None, 0);
+            message[..2].copy_from_slice(&sum.to_be_bytes());
+            prop_assert!(verify(&message, &Pseudo::None, 0));
+        }
+
+        #[test]
+        fn update_is_recomputation(mut message in prop::collection::vec(any::<u8>(), 4..40), new in any::<u16>()) {
+            message[0] |= 1; // all zeros is the one message whose sum has two forms
+            let before = checksum(&message, &Pseudo::None, 0);
+            let old = u16::from_be_bytes([message[2], message[3]]);
+            message[2..4].copy_from_slice(&new.to_be_bytes());
+            prop_assert_eq!(update(before, old, new), checksum(&message, &Pseudo::None, 0));
+        }
+    }
+}

@@ -112,3 +112,38 @@ impl EtherRepr {
         Ok(HEADER_LEN)
     }
 }
+
+#[cfg(test)]
+mod test {
+    use super::*;
+
+    #[test]
+    fn round_trip() {
+        let repr = EtherRepr {
+            dst: MacAddress::BROADCAST,
+            src: MacAddress([2, 0, 0, 0, 0xab, 1]),
+            ether_type: TYPE_IPV6,
+        };
+        let mut buffer = [0xa5; 16];
+        assert_eq!(repr.emit(&mut buffer), Ok(repr.buffer_len()));
+        let view = EtherView::new_checked(&buffer).unwrap();
+        assert_eq!(
+            (view.dst(), view.src(), view.ether_type()),
+            (repr.dst, repr.src, repr.ether_type)
+        );
+        assert_eq!(view.payload(), [0xa5, 0xa5]);
+        assert_eq!(repr.src.to_string(), "02:00:00:00:ab:01");
+    }
+
+    #[test]
+    fn too_short() {
+        assert!(EtherView::new_checked(&[0; 14]).is_ok());
+        assert_eq!(EtherView::new_checked(&[0; 13]).map(|_| ()), Err(WireError::TooShort));
+        let repr = EtherRepr {
+            dst: MacAddress::ZERO,
+            src: MacAddress::ZERO,
+            ether_type: 0,
+        };
+        assert_eq!(repr.emit(&mut [0; 13]), Err(EmitError::BufferTooSmall));
+    }
+}

@@ -233,3 +233,166 @@ pub fn set_ident(packet: &mut [u8], ident: u16) -> Result<(), EmitError> {
     header[field::CHECKSUM].copy_from_slice(&checksum.to_be_bytes());
     Ok(())
 }
+
+#[cfg(test)]
+mod test {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Header of a version 3 advertisement of keepalived 2.2.7, captured, with 20 bytes of payload.
+    const CAPTURED: [u8; 20] = [
+        0x45, 0xc0, 0x00, 0x28, 0x00, 0x01, 0x00, 0x00, 0xff, 0x70, 0xcf, 0x98, 0x0a, 0x00, 0x00, 0xfa, 0xe0, 0x00,
+        0x00, 0x12,
+    ];
+    const SRC: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 250);
+    const DST: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+
+    fn packet(len: usize) -> Vec<u8> {
+        let mut packet = CAPTURED.to_vec();
+        packet.extend((0..len - CAPTURED.len()).map(|n| n as u8));
+        packet
+    }
+
+    #[test]
+    fn captured_header_is_read() {
+        let packet = packet(40);
+        let view = Ipv4View::new_checked(&packet).unwrap();
+        assert_eq!((view.header_len(), view.total_len()), (20, 40));
+        assert_eq!(
+            (view.tos(), view.ident(), view.ttl(), view.protocol()),
+            (0xc0, 1, 255, 112)
+        );
+        assert_eq!((view.src(), view.dst()), (SRC, DST));
+        assert_eq!(view.pseudo(), Pseudo::V4 { src: SRC, dst: DST });
+        assert!(view.checksum_ok() && !view.is_fragment() && !view.dont_fragment());
+        assert_eq!((view.options(), view.payload()), (&[][..], &packet[20..]));
+    }
+
+    #[test]
+    fn captured_header_is_written() {
+        let mut buffer = [0xa5; 24];
+        let repr = Ipv4Repr::vrrp(SRC, DST, 1, 20);
+        assert_eq!(repr.emit(&mut buffer), Ok(repr.buffer_len()));
+        assert_eq!(buffer[..20], CAPTURED);
+        assert_eq!(buffer[20..], [0xa5; 4]);
+    }
+
+    #[test]
+    fn padding_is_cut_off() {
+        let packet = packet(46);
+        let view = Ipv4View::new_checked(&packet).unwrap();
+        assert_eq!((view.total_len(), view.payload().len()), (40, 20));
+    }
+
+    #[test]
+    fn options_are_stepped_over() {
+        let mut packet = packet(40);
+        packet[0] = 0x47;
+        let view = Ipv4View::new_checked(&packet).unwrap();
+        assert_eq!(
+            (view.header_len(), view.options(), view.payload()),
+            (28, &packet[20..28], &packet[28..])
+        );
+        assert!(!view.checksum_ok());
+    }
+
+    #[test]
+    fn fragments_are_seen() {
+        for (flags, is_fragment) in [
+            (0x4000u16, false),
+            (0x8000, false),
+            (0x2000, true),
+            (0x0001, true),
+            (0x1fff, true),
+        ] {
+            let mut packet = packet(40);
+            packet[6..8].copy_from_slice(&flags.to_be_bytes());
+            let view = Ipv4View::new_checked(&packet).unwrap();
+            assert_eq!(view.is_fragment(), is_fragment, "{flags:#06x}");
+            assert_eq!(view.dont_fragment(), flags == 0x4000);
+        }
+    }
+
+    #[test]
+    fn each_lie_has_its_error() {
+        let check = |bytes: &[u8]| Ipv4View::new_checked(bytes).map(|_| ());
+        assert_eq!(check(&[]), Err(WireError::TooShort));
+        assert_eq!(check(&packet(40)[..19]), Err(WireError::TooShort));
+        assert_eq!(check(&packet(39)), Err(WireError::Truncated));
+        let changed = |at: usize, value: u8| {
+            let mut packet = packet(40);
+            packet[at] = value;
+            check(&packet)
+        };
+        assert_eq!(changed(0, 0x65), Err(WireError::UnknownVersion(6)));
+        assert_eq!(changed(0, 0x44), Err(WireError::HeaderLength));
+        assert_eq!(changed(0, 0x4f), Err(WireError::HeaderLength));
+        assert_eq!(changed(3, 19), Err(WireError::HeaderLength));
+        assert_eq!(changed(2, 1), Err(WireError::Truncated));
+        assert_eq!(changed(3, 20), Ok(()));
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_refused() {
+        let mut buffer = [0xa5; 20];
+        let repr = Ipv4Repr::vrrp(SRC, DST, 1, 20);
+        assert_eq!(repr.emit(&mut buffer[..19]), Err(EmitError::BufferTooSmall));
+        for payload_len in [65_516, usize::MAX] {
+            assert_eq!(
+                Ipv4Repr { payload_len, ..repr }.emit(&mut buffer),
+                Err(EmitError::TooLong)
+            );
+        }
+        assert_eq!(buffer, [0xa5; 20]);
+        assert!(
+            Ipv4Repr {
+                payload_len: 65_515,
+                ..repr
+            }
+            .emit(&mut buffer)
+            .is_ok()
+        );
+        assert_eq!(set_ident(&mut buffer[..19], 2), Err(EmitError::BufferTooSmall));
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(
+            (tos, ident, ttl, protocol, src, dst) in any::<(u8, u16, u8, u8, u32, u32)>(),
+            payload_len in 0usize..100,
+            new_ident in any::<u16>(),
+        ) {
+            let repr = Ipv4Repr { tos, ident, ttl, protocol, src: src.into(), dst: dst.into(), payload_len };
+            let mut packet = vec![0xa5; HEADER_LEN + payload_len];
+            repr.emit(&mut packet).unwrap();
+            let view = Ipv4View::new_checked(&packet).unwrap();
+            prop_assert!(view.checksum_ok());
+            let again = Ipv4Repr {
+                tos: view.tos(),
+                ident: view.ident(),
+                ttl: view.ttl(),
+                protocol: view.protocol(),
+                src: view.src(),
+                dst: view.dst(),
+                payload_len: view.payload().len(),
+            };
+            prop_assert_eq!(again, repr);
+
+            set_ident(&mut packet, new_ident).unwrap();
+            let mut expected = vec![0xa5; packet.len()];
+            Ipv4Repr { ident: new_ident, ..repr }.emit(&mut expected).unwrap();
+            prop_assert_eq!(packet, expected);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..100), nearly_right: bool) {
+            if nearly_right {
+                for (byte, right) in bytes.iter_mut().zip([0x45, 0xc0, 0x00]) {
+                    *byte = right;
+                }
+            }
+            crate::wire::fuzz::ipv4(&bytes);
+        }
+    }
+}

@@ -12,20 +12,24 @@
 //! * The caller owns all buffers. Byte order is network order on the LAN and host order on netlink.
 //! * Errors say whose fault it was: [`WireError`] is about received bytes, [`EmitError`] about our own caller.
 
+mod address_list;
 pub mod arp;
 pub mod checksum;
 pub mod ether;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod ipv4;
 pub mod ndisc;
 pub mod rtnl;
 pub mod vrrp;
 
+pub use address_list::{AddressIter, AddressList};
 pub use arp::GratuitousArp;
 pub use checksum::Pseudo;
 pub use ether::MacAddress;
 pub use ipv4::{Ipv4Repr, Ipv4View};
 pub use ndisc::UnsolicitedAdvertisement;
-pub use vrrp::{AddressList, AdvertRepr, AdvertView, AuthField, AuthType, Version};
+pub use vrrp::{AdvertRepr, AdvertView, AuthField, AuthType, Version};
 
 use core::fmt;
 use core::net::IpAddr;
@@ -115,8 +119,8 @@ pub enum EmitError {
     TooManyAddresses,
     /// The advertisement interval does not fit its field (v2: 255 s, v3: 4095 cs).
     AdvertInterval,
-    /// VRRPv3 has no authentication field.
-    AuthInV3,
+    /// A password for a message without authentication data: version 3, or IPv6.
+    NoAuthField,
     /// Addresses of two families in one message.
     FamilyMismatch,
     /// Prefix length beyond the length of the address.
@@ -131,7 +135,7 @@ impl fmt::Display for EmitError {
             Self::BufferTooSmall => "buffer too small",
             Self::TooManyAddresses => "more than 255 addresses",
             Self::AdvertInterval => "advertisement interval does not fit its field",
-            Self::AuthInV3 => "VRRPv3 has no authentication field",
+            Self::NoAuthField => "only VRRPv2 over IPv4 has authentication data",
             Self::FamilyMismatch => "addresses of different families",
             Self::PrefixLength => "prefix longer than the address",
             Self::TooLong => "payload too long",

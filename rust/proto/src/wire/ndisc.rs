@@ -112,3 +112,54 @@ impl UnsolicitedAdvertisement {
         Ok(FRAME_LEN)
     }
 }
+
+#[cfg(test)]
+mod test {
+    use super::*;
+
+    /// Captured from keepalived 2.2.7 on a host that does not forward.
+    #[rustfmt::skip]
+    const CAPTURED: [u8; 86] = [
+        0x33, 0x33, 0x00, 0x00, 0x00, 0x01, 0x02, 0x00, 0x00, 0x00, 0x00, 0x01, 0x86, 0xdd,
+        0x60, 0x00, 0x00, 0x00, 0x00, 0x20, 0x3a, 0xff,
+        0x20, 0x01, 0x0d, 0xb8, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x05,
+        0xff, 0x02, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01,
+        0x88, 0x00, 0xf9, 0x22, 0x20, 0x00, 0x00, 0x00,
+        0x20, 0x01, 0x0d, 0xb8, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x05,
+        0x02, 0x01, 0x02, 0x00, 0x00, 0x00, 0x00, 0x01,
+    ];
+    const REPR: UnsolicitedAdvertisement = UnsolicitedAdvertisement {
+        mac: MacAddress([2, 0, 0, 0, 0, 1]),
+        address: Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 5),
+        router: false,
+    };
+
+    #[test]
+    fn captured_frame_is_written() {
+        let mut buffer = [0xa5; FRAME_LEN + 4];
+        assert_eq!(REPR.emit(&mut buffer), Ok(REPR.buffer_len()));
+        assert_eq!(buffer[..FRAME_LEN], CAPTURED);
+        assert_eq!(buffer[FRAME_LEN..], [0xa5; 4]);
+    }
+
+    #[test]
+    fn router_flag_and_nothing_else() {
+        let mut buffer = [0xa5; FRAME_LEN];
+        let repr = UnsolicitedAdvertisement { router: true, ..REPR };
+        repr.emit(&mut buffer).unwrap();
+        let icmp = &buffer[54..];
+        assert_eq!(icmp[4], 0xa0);
+        let pseudo = Pseudo::V6 {
+            src: repr.address,
+            dst: ALL_NODES,
+        };
+        assert!(checksum::verify(icmp, &pseudo, NEXT_HEADER_ICMPV6));
+        assert_eq!(buffer[..54], CAPTURED[..54]);
+        assert_eq!(icmp[5..], CAPTURED[59..]);
+    }
+
+    #[test]
+    fn too_small() {
+        assert_eq!(REPR.emit(&mut [0; FRAME_LEN - 1]), Err(EmitError::BufferTooSmall));
+    }
+}

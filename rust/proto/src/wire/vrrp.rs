@@ -11,17 +11,18 @@
 //! +---------------+---------------+-------------------------------+
 //! |                 Address 1 ... Address n (4 or 16 bytes each)  |
 //! +---------------------------------------------------------------+
-//! |                 Authentication data (8 bytes)                 |  version 2 only, always there
+//! |                 Authentication data (8 bytes)                 |  version 2 over IPv4 only, always there
 //! +---------------------------------------------------------------+
 //! ```
 //!
-//! Version 2 over IPv6 is in no RFC, but keepalived does it (vrrp-behaviour.md 7): the version 2 message with addresses
-//! of 16 bytes.
+//! Version 2 over IPv6 is in no RFC, but keepalived does it (vrrp-behaviour.md 7). Seen on the wire from 2.2.7: the
+//! version 2 header with addresses of 16 bytes, no authentication data, and a checksum with the IPv6 pseudo header,
+//! since the kernel makes it.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::checksum::{self, Pseudo};
-use super::{EmitError, Family, WireError, read_array, read_u16_be};
+use super::{AddressList, EmitError, Family, WireError, read_array, read_u16_be};
 
 /// IP protocol number of VRRP (RFC 5798 5.1.1.4).
 pub const PROTOCOL: u8 = 112;
@@ -39,8 +40,8 @@ pub const HEADER_LEN: usize = 8;
 pub const AUTH_DATA_LEN: usize = 8;
 /// Most addresses in one message.
 pub const MAX_ADDRESSES: usize = 255;
-/// Longest advertisement: 255 IPv6 addresses in version 2.
-pub const MAX_LEN: usize = HEADER_LEN + MAX_ADDRESSES * 16 + AUTH_DATA_LEN;
+/// Longest advertisement in bytes: 255 IPv6 addresses.
+pub const MAX_LEN: usize = HEADER_LEN + MAX_ADDRESSES * 16;
 /// Largest advertisement interval of version 3: 12 bits of centiseconds (RFC 5798 5.2.7).
 pub const MAX_ADVERT_INT_CS: u16 = 0x0fff;
 
@@ -111,10 +112,10 @@ impl From<u8> for AuthType {
     }
 }
 
-/// Authentication of a version 2 message that is to be sent. Version 3 knows only [`AuthField::None`].
+/// Authentication of a message that is to be sent. Only version 2 over IPv4 has any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum AuthField {
-    /// Type 0; the eight bytes are there and zero.
+    /// Type 0; in version 2 over IPv4 the eight bytes are there and zero.
     #[default]
     None,
     /// Type 1 with the password, zero padded to eight bytes (vrrp-behaviour.md 5).
@@ -141,115 +142,6 @@ impl AuthField {
     }
 }
 
-/// A borrowed list of addresses of one family: slices to send, raw bytes when received.
-#[derive(Clone, Copy, Debug)]
-pub enum AddressList<'a> {
-    /// IPv4 addresses.
-    V4(&'a [Ipv4Addr]),
-    /// IPv6 addresses.
-    V6(&'a [Ipv6Addr]),
-    /// Addresses as they lie in a packet: a multiple of the family's address length.
-    Wire(Family, &'a [u8]),
-}
-
-impl<'a> AddressList<'a> {
-    /// Family of all its addresses.
-    #[must_use]
-    pub const fn family(&self) -> Family {
-        match self {
-            Self::V4(_) => Family::V4,
-            Self::V6(_) => Family::V6,
-            Self::Wire(family, _) => *family,
-        }
-    }
-
-    /// Number of addresses.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        match self {
-            Self::V4(list) => list.len(),
-            Self::V6(list) => list.len(),
-            Self::Wire(family, bytes) => bytes.len() / family.address_len(),
-        }
-    }
-
-    /// Whether there is no address.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The address at `index`.
-    #[must_use]
-    pub fn get(&self, index: usize) -> Option<IpAddr> {
-        match self {
-            Self::V4(list) => list.get(index).copied().map(IpAddr::V4),
-            Self::V6(list) => list.get(index).copied().map(IpAddr::V6),
-            Self::Wire(Family::V4, bytes) => {
-                let (addresses, _) = bytes.as_chunks::<4>();
-                addresses.get(index).map(|octets| IpAddr::V4(Ipv4Addr::from(*octets)))
-            }
-            Self::Wire(Family::V6, bytes) => {
-                let (addresses, _) = bytes.as_chunks::<16>();
-                addresses.get(index).map(|octets| IpAddr::V6(Ipv6Addr::from(*octets)))
-            }
-        }
-    }
-
-    /// All addresses in the order of the list.
-    #[must_use]
-    pub const fn iter(&self) -> AddressIter<'a> {
-        AddressIter { list: *self, next: 0 }
-    }
-
-    /// Whether `address` is in the list.
-    #[must_use]
-    pub fn contains(&self, address: &IpAddr) -> bool {
-        self.iter().any(|other| other == *address)
-    }
-}
-
-impl PartialEq for AddressList<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.family() == other.family() && self.iter().eq(other.iter())
-    }
-}
-
-impl Eq for AddressList<'_> {}
-
-impl<'a> IntoIterator for AddressList<'a> {
-    type Item = IpAddr;
-    type IntoIter = AddressIter<'a>;
-
-    fn into_iter(self) -> AddressIter<'a> {
-        self.iter()
-    }
-}
-
-/// Iterator over an [`AddressList`].
-#[derive(Clone, Debug)]
-pub struct AddressIter<'a> {
-    list: AddressList<'a>,
-    next: usize,
-}
-
-impl Iterator for AddressIter<'_> {
-    type Item = IpAddr;
-
-    fn next(&mut self) -> Option<IpAddr> {
-        let address = self.list.get(self.next)?;
-        self.next += 1;
-        Some(address)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.list.len().saturating_sub(self.next);
-        (left, Some(left))
-    }
-}
-
-impl ExactSizeIterator for AddressIter<'_> {}
-
 /// A received advertisement.
 ///
 /// The checks of [`AdvertView::new_checked`] are those without which the fields cannot be found. Type, checksum,
@@ -267,7 +159,7 @@ impl<'a> AdvertView<'a> {
     ///
     /// # Errors
     /// [`WireError::TooShort`]: no complete header. [`WireError::UnknownVersion`]: neither 2 nor 3.
-    /// [`WireError::AddressCount`]: the addresses (and the version 2 authentication data) are not all there.
+    /// [`WireError::AddressCount`]: the addresses (and the authentication data, if due) are not all there.
     /// [`WireError::TrailingBytes`]: there is more than them.
     pub fn new_checked(message: &'a [u8], family: Family) -> Result<Self, WireError> {
         match Self::split(message, family)? {
@@ -372,13 +264,10 @@ impl<'a> AdvertView<'a> {
         }
     }
 
-    /// The eight bytes of authentication data; `None` in version 3.
+    /// The eight bytes of authentication data; `None` in version 3 and over IPv6.
     #[must_use]
     pub fn auth_data(&self) -> Option<[u8; AUTH_DATA_LEN]> {
-        match self.version {
-            Version::V2 => Some(read_array(self.message, self.message.len() - AUTH_DATA_LEN)),
-            Version::V3 => None,
-        }
+        has_auth_data(self.version, self.family).then(|| read_array(self.message, self.message.len() - AUTH_DATA_LEN))
     }
 
     /// Whether the authentication data is `password`, compared in a time that does not depend on the content.
@@ -438,11 +327,16 @@ impl<'a> AdvertView<'a> {
     }
 }
 
+const fn has_auth_data(version: Version, family: Family) -> bool {
+    matches!((version, family), (Version::V2, Family::V4))
+}
+
 /// Length of a message with `count` addresses.
 const fn message_len(version: Version, family: Family, count: usize) -> usize {
-    let auth_len = match version {
-        Version::V2 => AUTH_DATA_LEN,
-        Version::V3 => 0,
+    let auth_len = if has_auth_data(version, family) {
+        AUTH_DATA_LEN
+    } else {
+        0
     };
     HEADER_LEN + count * family.address_len() + auth_len
 }
@@ -459,7 +353,7 @@ pub struct AdvertRepr<'a> {
     /// Advertisement interval as it stands in the packet: seconds (up to 255) in version 2, centiseconds (up to 4095)
     /// in version 3.
     pub advert_int: u16,
-    /// Authentication, version 2 only.
+    /// Authentication, version 2 over IPv4 only.
     pub auth: AuthField,
     /// Addresses of the virtual router.
     pub addresses: AddressList<'a>,
@@ -475,12 +369,12 @@ impl AdvertRepr<'_> {
     /// Writes the message with its checksum to the start of `buffer` and returns its length.
     ///
     /// `pseudo` decides how the checksum is made: [`Pseudo::None`] for version 2 over IPv4 and for
-    /// `v3_checksum_as_v2`, the pseudo header of the packet otherwise. Over IPv6 the kernel may overwrite it with the
-    /// same value (`IPV6_CHECKSUM`).
+    /// `v3_checksum_as_v2`, the pseudo header of the packet otherwise. Over IPv6 (either version) the kernel may
+    /// overwrite it with the same value (`IPV6_CHECKSUM`).
     ///
     /// # Errors
     /// [`EmitError::BufferTooSmall`], [`EmitError::TooManyAddresses`], [`EmitError::AdvertInterval`],
-    /// [`EmitError::AuthInV3`]; [`EmitError::FamilyMismatch`] if `pseudo` is of another family than the addresses.
+    /// [`EmitError::NoAuthField`]; [`EmitError::FamilyMismatch`] if `pseudo` is of another family than the addresses.
     /// The buffer is unchanged then.
     pub fn emit(&self, buffer: &mut [u8], pseudo: &Pseudo) -> Result<usize, EmitError> {
         let family = self.addresses.family();
@@ -488,12 +382,15 @@ impl AdvertRepr<'_> {
         if pseudo.family().is_some_and(|other| other != family) {
             return Err(EmitError::FamilyMismatch);
         }
+        let has_auth_data = has_auth_data(self.version, family);
+        if self.auth != AuthField::None && !has_auth_data {
+            return Err(EmitError::NoAuthField);
+        }
         let interval_field = match self.version {
             Version::V2 => {
                 let advert_int_s = u8::try_from(self.advert_int).map_err(|_| EmitError::AdvertInterval)?;
                 [self.auth.auth_type().number(), advert_int_s]
             }
-            Version::V3 if self.auth != AuthField::None => return Err(EmitError::AuthInV3),
             Version::V3 if self.advert_int > MAX_ADVERT_INT_CS => return Err(EmitError::AdvertInterval),
             Version::V3 => self.advert_int.to_be_bytes(),
         };
@@ -511,7 +408,7 @@ impl AdvertRepr<'_> {
                 IpAddr::V6(address) => slot.copy_from_slice(&address.octets()),
             }
         }
-        if self.version == Version::V2 {
+        if has_auth_data {
             auth_data.copy_from_slice(&self.auth.data());
         }
         let checksum = checksum::checksum(message, pseudo, PROTOCOL);
@@ -535,3 +432,6 @@ pub fn set_priority(message: &mut [u8], priority: u8) -> Result<(), EmitError> {
     message[field::CHECKSUM].copy_from_slice(&checksum.to_be_bytes());
     Ok(())
 }
+
+#[cfg(test)]
+mod test;

@@ -41,6 +41,8 @@ impl AddressFlags {
     pub const SECONDARY: Self = Self(0x01);
     /// IPv6: usable at once, no duplicate address detection.
     pub const NODAD: Self = Self(0x02);
+    /// IPv6: usable while duplicate address detection goes on (RFC 4429).
+    pub const OPTIMISTIC: Self = Self(0x04);
     /// IPv6: duplicate address detection has found another owner.
     pub const DADFAILED: Self = Self(0x08);
     /// IPv6: home address (RFC 6275).
@@ -73,7 +75,7 @@ impl AddressFlags {
 
 /// An address of an interface, as the kernel tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AddressFact {
+pub struct AddressMessage {
     /// Interface index.
     pub index: u32,
     /// The interface's own address.
@@ -92,7 +94,7 @@ pub struct AddressFact {
     pub label: Option<Name>,
 }
 
-impl AddressFact {
+impl AddressMessage {
     /// `None` for address families other than IPv4 and IPv6.
     pub(super) fn parse(body: &[u8]) -> Result<Option<Self>, WireError> {
         let (header, rest) = body.split_at_checked(BODY_LEN).ok_or(WireError::TooShort)?;
@@ -126,6 +128,13 @@ impl AddressFact {
             flags: AddressFlags(flags),
             label,
         }))
+    }
+
+    /// Whether the address may be a source now: duplicate address detection is over or not needed, and went well.
+    #[must_use]
+    pub const fn is_usable(&self) -> bool {
+        let waits = self.flags.contains(AddressFlags::TENTATIVE) && !self.flags.contains(AddressFlags::OPTIMISTIC);
+        !waits && !self.flags.contains(AddressFlags::DADFAILED)
     }
 
     /// Family of the address.

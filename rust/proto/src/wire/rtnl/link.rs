@@ -214,7 +214,7 @@ impl From<u8> for OperState {
 
 /// An interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LinkFact {
+pub struct LinkMessage {
     /// Interface index, always positive.
     pub index: u32,
     /// Name; empty if the message did not say.
@@ -243,7 +243,7 @@ pub struct LinkFact {
     pub ipv6_forwarding: Option<bool>,
 }
 
-impl LinkFact {
+impl LinkMessage {
     /// `None` for messages that are not about an interface itself: a bridge tells about its ports with messages of the
     /// same type and the family `AF_BRIDGE`, and its RTM_DELLINK means "left the bridge", not "is gone".
     pub(super) fn parse(body: &[u8]) -> Result<Option<Self>, WireError> {
@@ -257,7 +257,7 @@ impl LinkFact {
         else {
             return Ok(None);
         };
-        let mut fact = Self {
+        let mut link = Self {
             index,
             name: Name::default(),
             flags: LinkFlags(read_u32(header, field::FLAGS)),
@@ -275,20 +275,20 @@ impl LinkFact {
         for item in Attributes::new(rest) {
             let item = item?;
             match item.kind {
-                attribute::ADDRESS => fact.address = Some(HardwareAddress::new(item.value)),
-                attribute::NAME => fact.name = Name::cut(item.value),
-                attribute::MTU => fact.mtu = Some(item.u32()?),
-                attribute::LINK => fact.link = Some(item.u32()?).filter(|index| *index != 0),
-                attribute::MASTER => fact.master = Some(item.u32()?).filter(|index| *index != 0),
-                attribute::OPER_STATE => fact.oper_state = Some(OperState::from(item.u8()?)),
-                attribute::LINK_INFO => fact.kind = find(item.nested(), attribute::INFO_KIND)?.map(Name::cut),
-                attribute::AF_SPEC => fact.ipv6_forwarding = ipv6_forwarding(item.nested())?,
-                attribute::CARRIER => fact.carrier = Some(item.u8()? != 0),
-                attribute::LINK_NETNSID => fact.link_netnsid = Some(item.i32()?),
+                attribute::ADDRESS => link.address = Some(HardwareAddress::new(item.value)),
+                attribute::NAME => link.name = Name::cut(item.value),
+                attribute::MTU => link.mtu = Some(item.u32()?),
+                attribute::LINK => link.link = Some(item.u32()?).filter(|index| *index != 0),
+                attribute::MASTER => link.master = Some(item.u32()?).filter(|index| *index != 0),
+                attribute::OPER_STATE => link.oper_state = Some(OperState::from(item.u8()?)),
+                attribute::LINK_INFO => link.kind = find(item.nested(), attribute::INFO_KIND)?.map(Name::cut),
+                attribute::AF_SPEC => link.ipv6_forwarding = ipv6_forwarding(item.nested())?,
+                attribute::CARRIER => link.carrier = Some(item.u8()? != 0),
+                attribute::LINK_NETNSID => link.link_netnsid = Some(item.i32()?),
                 _ => {}
             }
         }
-        Ok(Some(fact))
+        Ok(Some(link))
     }
 }
 
@@ -318,14 +318,14 @@ fn ipv6_forwarding(af_spec: Attributes<'_>) -> Result<Option<bool>, WireError> {
 
 /// A change of the IP configuration of an interface (RTM_NEWNETCONF), of which only forwarding concerns us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NetConfFact {
+pub struct NetConfMessage {
     /// Interface index. The kernel's "all" and "default" have no index and make no fact.
     pub index: u32,
     /// Whether IPv6 forwarding is on.
     pub ipv6_forwarding: bool,
 }
 
-impl NetConfFact {
+impl NetConfMessage {
     /// Length of `struct netconfmsg`, padded.
     const BODY_LEN: usize = 4;
     const INDEX: u16 = 1;

@@ -9,9 +9,9 @@ mod attribute;
 mod link;
 mod request;
 
-pub use address::{AddressFact, AddressFlags, AddressRequest};
+pub use address::{AddressFlags, AddressMessage, AddressRequest};
 pub use attribute::{Attribute, Attributes};
-pub use link::{HardwareAddress, LinkFact, LinkFlags, Name, NetConfFact, OperState};
+pub use link::{HardwareAddress, LinkFlags, LinkMessage, Name, NetConfMessage, OperState};
 pub use request::{ADDRESS_REQUEST_MAX_LEN, DUMP_REQUEST_LEN, IfExists, Requests};
 
 use super::{WireError, read_array};
@@ -163,7 +163,7 @@ pub struct Message<'a> {
 }
 
 impl Message<'_> {
-    /// Whether the message is a part of a dump (`NLM_F_MULTI`), which ends with [`Fact::Done`].
+    /// Whether the message is a part of a dump (`NLM_F_MULTI`), which ends with [`Payload::Done`].
     #[must_use]
     pub const fn is_multipart(&self) -> bool {
         self.flags & flag::MULTI != 0
@@ -180,30 +180,30 @@ impl Message<'_> {
     /// # Errors
     /// [`WireError::TooShort`]: the body ends inside its fixed part. [`WireError::AttributeLength`],
     /// [`WireError::AttributeMissing`]: see there. The messages after this one are not affected.
-    pub fn parse(&self) -> Result<Fact, WireError> {
+    pub fn parse(&self) -> Result<Payload, WireError> {
         match self.kind {
-            kind::NOOP => Ok(Fact::Noop),
-            kind::OVERRUN => Ok(Fact::Overrun),
+            kind::NOOP => Ok(Payload::Noop),
+            kind::OVERRUN => Ok(Payload::Overrun),
             kind::ERROR => self.parse_error(),
             // Old kernels end a dump without a code.
-            kind::DONE if self.body.len() < 4 => Ok(Fact::Done { errno: 0 }),
-            kind::DONE => Ok(Fact::Done {
+            kind::DONE if self.body.len() < 4 => Ok(Payload::Done { errno: 0 }),
+            kind::DONE => Ok(Payload::Done {
                 errno: errno(read_i32(self.body, 0)),
             }),
-            kind::NEW_LINK => Ok(LinkFact::parse(self.body)?.map_or(Fact::Other, Fact::NewLink)),
-            kind::DEL_LINK => Ok(LinkFact::parse(self.body)?.map_or(Fact::Other, Fact::DelLink)),
-            kind::NEW_ADDRESS => Ok(AddressFact::parse(self.body)?.map_or(Fact::Other, Fact::NewAddress)),
-            kind::DEL_ADDRESS => Ok(AddressFact::parse(self.body)?.map_or(Fact::Other, Fact::DelAddress)),
-            kind::NEW_NETCONF => Ok(NetConfFact::parse(self.body)?.map_or(Fact::Other, Fact::NetConf)),
-            _ => Ok(Fact::Other),
+            kind::NEW_LINK => Ok(LinkMessage::parse(self.body)?.map_or(Payload::Other, Payload::NewLink)),
+            kind::DEL_LINK => Ok(LinkMessage::parse(self.body)?.map_or(Payload::Other, Payload::DelLink)),
+            kind::NEW_ADDRESS => Ok(AddressMessage::parse(self.body)?.map_or(Payload::Other, Payload::NewAddress)),
+            kind::DEL_ADDRESS => Ok(AddressMessage::parse(self.body)?.map_or(Payload::Other, Payload::DelAddress)),
+            kind::NEW_NETCONF => Ok(NetConfMessage::parse(self.body)?.map_or(Payload::Other, Payload::NetConf)),
+            _ => Ok(Payload::Other),
         }
     }
 
-    fn parse_error(&self) -> Result<Fact, WireError> {
+    fn parse_error(&self) -> Result<Payload, WireError> {
         if self.body.len() < field::ERROR_LEN {
             return Err(WireError::TooShort);
         }
-        Ok(Fact::Answer(Answer {
+        Ok(Payload::Answer(Answer {
             errno: errno(read_i32(self.body, field::ERROR_CODE)),
             seq: read_u32(self.body, field::ERROR_SEQ),
             kind: read_u16(self.body, field::ERROR_KIND),
@@ -218,17 +218,17 @@ const fn errno(code: i32) -> i32 {
 
 /// What a message says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fact {
+pub enum Payload {
     /// An interface exists and looks like this: one entry of a dump, or a change.
-    NewLink(LinkFact),
+    NewLink(LinkMessage),
     /// An interface is gone.
-    DelLink(LinkFact),
+    DelLink(LinkMessage),
     /// An address exists and looks like this.
-    NewAddress(AddressFact),
+    NewAddress(AddressMessage),
     /// An address is gone.
-    DelAddress(AddressFact),
+    DelAddress(AddressMessage),
     /// The IP configuration of an interface.
-    NetConf(NetConfFact),
+    NetConf(NetConfMessage),
     /// The answer to a request: an acknowledgement or an error.
     Answer(Answer),
     /// End of a dump; `errno` is 0 if all went well.
