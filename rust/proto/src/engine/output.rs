@@ -173,6 +173,9 @@ impl Core {
 
     /// When the driver must come back at the latest; a moment in the past means at once.
     pub fn poll_at(&mut self) -> Option<Instant> {
+        if !self.unsettled.is_empty() {
+            return Some(Instant::ZERO);
+        }
         let deadline = self.wheel.next_deadline().map(Instant::from_micros);
         match (deadline, self.announcer.next_at()) {
             (Some(deadline), Some(announce)) => Some(deadline.min(announce)),

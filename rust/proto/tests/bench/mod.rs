@@ -1,0 +1,264 @@
+//! A core on a test bench: one interface, a peer that can send anything, every output collected.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use keepvip_proto::time::{Duration, Instant};
+use keepvip_proto::vrrp::config::{GarpConfig, IfName, RouterConfig, Vip};
+use keepvip_proto::vrrp::output::{AddressFact, AddressOp, IfId, LinkFact, MembershipOp};
+use keepvip_proto::vrrp::report::{Event, EventKind, Reject, State};
+
+use keepvip_proto::wire::{AddressList, AdvertRepr, AuthField, Family, Pseudo, Version};
+use keepvip_proto::{AdvertRx, Apply, Change, Core};
+
+pub(crate) const ETH0: IfId = IfId { netns: 0, index: 2 };
+pub(crate) const PEER: IpAddr = last_octet(9);
+pub(crate) const OWN: IpAddr = last_octet(2);
+pub(crate) const GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18));
+
+/// 10.0.0.`last`.
+pub(crate) const fn last_octet(last: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(10, 0, 0, last))
+}
+
+pub(crate) fn vip(text: &str) -> Vip {
+    Vip {
+        addr: text.parse().unwrap(),
+        prefix_len: 32,
+        dev: None,
+        scope: 0,
+        broadcast: None,
+        label: None,
+        peer: None,
+        flags: 0,
+        preferred_lft_s: None,
+        no_track: false,
+        advertised: true,
+    }
+}
+
+pub(crate) fn config() -> RouterConfig {
+    RouterConfig {
+        netns: 0,
+        interface: IfName::new("eth0").unwrap(),
+        family: Family::V4,
+        version: Version::V2,
+        vrid: 50,
+        priority: 100,
+        initial_master: false,
+        advert_interval: Duration::from_secs(1),
+        nopreempt: false,
+        preempt_delay: Duration::ZERO,
+        down_timer_adverts: 3,
+        skip_check_adv_addr: false,
+        lower_prio_no_advert: false,
+        higher_prio_send_advert: false,
+        owner_ignore_adverts: false,
+        checksum_as_v2: false,
+        timer_expired_backup: None,
+        password: Some(*b"passw123"),
+        source: None,
+        group: GROUP,
+        dont_track_primary: false,
+        vips: vec![vip("10.0.0.1")],
+        garp: GarpConfig::default(),
+    }
+}
+
+pub(crate) fn link(up: bool) -> LinkFact {
+    LinkFact {
+        id: ETH0,
+        name: IfName::new("eth0").unwrap(),
+        up,
+        announces: true,
+        mac: [2, 0, 0, 0, 0, 1],
+        mtu: 1500,
+        router: false,
+    }
+}
+
+pub(crate) const fn address(addr: IpAddr, prefix_len: u8) -> AddressFact {
+    AddressFact {
+        interface: ETH0,
+        addr,
+        prefix_len,
+        unusable: false,
+    }
+}
+
+/// An advert of the peer, right unless a test spoils it.
+pub(crate) struct Packet {
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    pub(crate) ttl: u8,
+    pub(crate) version: Version,
+    pub(crate) priority: u8,
+    pub(crate) advert_int: u16,
+    pub(crate) auth: AuthField,
+    pub(crate) addresses: Vec<Ipv4Addr>,
+    pub(crate) spoil: fn(&mut Vec<u8>),
+}
+
+impl Default for Packet {
+    fn default() -> Self {
+        Self {
+            source: PEER,
+            destination: GROUP,
+            ttl: 255,
+            version: Version::V2,
+            priority: 200,
+            advert_int: 1,
+            auth: AuthField::Pass(*b"passw123"),
+            addresses: vec![Ipv4Addr::new(10, 0, 0, 1)],
+            spoil: |_| {},
+        }
+    }
+}
+
+impl Packet {
+    fn payload(&self) -> Vec<u8> {
+        let repr = AdvertRepr {
+            version: self.version,
+            vrid: 50,
+            priority: self.priority,
+            advert_int: self.advert_int,
+            auth: if self.version == Version::V2 {
+                self.auth
+            } else {
+                AuthField::None
+            },
+            addresses: AddressList::V4(&self.addresses),
+        };
+        let pseudo = match self.version {
+            Version::V2 => Pseudo::None,
+            Version::V3 => Pseudo::new(self.source, self.destination).unwrap(),
+        };
+        let mut bytes = vec![0xa5; repr.buffer_len()];
+        repr.emit(&mut bytes, &pseudo).unwrap();
+        (self.spoil)(&mut bytes);
+        bytes
+    }
+}
+
+pub(crate) struct Bench {
+    pub(crate) core: Core,
+    pub(crate) now: Instant,
+    pub(crate) events: Vec<Event>,
+    pub(crate) ops: Vec<AddressOp>,
+    pub(crate) adverts: Vec<Vec<u8>>,
+    pub(crate) announced: Vec<(Instant, IpAddr)>,
+    pub(crate) memberships: Vec<MembershipOp>,
+}
+
+impl Bench {
+    pub(crate) fn new(configs: Vec<RouterConfig>) -> Self {
+        let mut bench = Self {
+            core: Core::new(),
+            now: Instant::from_micros(1_000),
+            events: vec![],
+            ops: vec![],
+            adverts: vec![],
+            announced: vec![],
+            memberships: vec![],
+        };
+        bench.core.begin_resync();
+        bench.core.handle_link(link(true));
+        bench.core.handle_address(address(OWN, 24));
+        bench.core.end_resync(bench.now);
+        let changes = (0..)
+            .zip(configs)
+            .map(|(slot, c)| Change::Add {
+                slot,
+                config: Box::new(c),
+            })
+            .collect();
+        bench.core.apply(
+            bench.now,
+            Apply {
+                changes,
+                clear_residue: true,
+                ..Apply::default()
+            },
+        );
+        bench.turn();
+        bench
+    }
+
+    /// One turn of the engine's loop; every address operation succeeds.
+    pub(crate) fn turn(&mut self) {
+        self.core.handle_deadlines(self.now);
+        self.memberships
+            .extend(std::iter::from_fn(|| self.core.poll_membership()));
+        while let Some(advert) = self.core.poll_advert() {
+            self.adverts.push(advert.bytes.to_vec());
+        }
+        while let Some(op) = self.core.poll_address_op() {
+            self.core.handle_address_result(self.now, &op, 0);
+            if op.install {
+                self.core.handle_address(address(op.vip.addr, op.vip.prefix_len));
+            } else {
+                self.core
+                    .handle_address_gone(op.interface, op.vip.addr, op.vip.prefix_len);
+            }
+            self.ops.push(op);
+        }
+        let mut buffer = [0; 128];
+        while self.core.poll_announce(self.now, &mut buffer).is_some() {
+            self.announced
+                .push((self.now, IpAddr::from(<[u8; 4]>::try_from(&buffer[38..42]).unwrap())));
+        }
+        self.events.extend(std::iter::from_fn(|| self.core.poll_event()));
+    }
+
+    pub(crate) fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        while let Some(at) = self.core.poll_at().filter(|&at| at <= end) {
+            self.now = self.now.max(at);
+            self.turn();
+        }
+        self.now = end;
+    }
+
+    /// Lets the master down interval of priority 100 run out, and forgets what was said and done until then.
+    pub(crate) fn become_master(&mut self) {
+        self.run(Duration::from_secs(4));
+        assert_eq!(self.state(0), State::Master);
+        self.events.clear();
+        self.ops.clear();
+    }
+
+    pub(crate) fn state(&self, slot: u32) -> State {
+        self.core.status(slot).unwrap().state
+    }
+
+    pub(crate) fn receive(&mut self, packet: &Packet) {
+        let payload = packet.payload();
+        let rx = AdvertRx {
+            interface: ETH0,
+            family: Family::V4,
+            source: packet.source,
+            destination: packet.destination,
+            ttl: packet.ttl,
+            payload: &payload,
+        };
+        self.core.handle_packet(self.now, &rx);
+    }
+
+    pub(crate) fn hear(&mut self, packet: &Packet) {
+        self.receive(packet);
+        self.turn();
+    }
+
+    pub(crate) fn told(&self, what: impl Fn(&EventKind) -> bool) -> bool {
+        self.events.iter().any(|event| what(&event.kind))
+    }
+
+    pub(crate) fn rejected(&self) -> Vec<Reject> {
+        self.events
+            .iter()
+            .filter_map(|event| match event.kind {
+                EventKind::AdvertRejected { cause, .. } => Some(cause),
+                _ => None,
+            })
+            .collect()
+    }
+}
