@@ -16,6 +16,7 @@ from keepvip.lab.errors import LabError, LabTimeoutError
 from keepvip.lab.lab import Lab
 from keepvip.lab.lan import Lan
 from keepvip.lab.node import Node
+from keepvip.lab.pair import Pair
 from keepvip.lab.ping import Pinger
 from keepvip.lab.process import LabProcess
 
@@ -35,6 +36,7 @@ __all__ = [
     "NeighbourAdvert",
     "Node",
     "Packet",
+    "Pair",
     "Pinger",
     "Tap",
 ]

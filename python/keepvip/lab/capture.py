@@ -224,6 +224,17 @@ class Tap:
             raise LabTimeoutError(f"{text}\n{self.summary()}") from None
         return found
 
+    def wait_garp(self, node: str, address: str, *, timeout_s: float, since_ns: int = 0, count: int = 1) -> list[Arp]:
+        """Wait for ``count`` gratuitous ARPs of a node for an address."""
+        return self.wait_count(
+            Arp,
+            lambda arp: arp.gratuitous and arp.node == node and arp.target == address,
+            count,
+            timeout_s=timeout_s,
+            since_ns=since_ns,
+            what=f"gratuitous ARP for {address} by {node}",
+        )
+
     def silence(self, node: str, *, during_s: float, vrid: int | None = None) -> None:
         """Assert that a node sends no advert for a while (that is the event: the end of the while)."""
         since_ns = time.time_ns()

@@ -40,7 +40,7 @@ class Lab:
             self.wires.sysctl(f"net/ipv6/conf/{family}/disable_ipv6", 1)  # the bridges must not speak themselves
         self.lans: list[Lan] = []
         self.nodes: dict[str, Node] = {}
-        self._taps: list[Tap] = []
+        self.taps: list[Tap] = []
         self._closers: list[Callable[[], None]] = []
 
     def __enter__(self) -> Self:
@@ -78,7 +78,7 @@ class Lab:
     ) -> Tap:
         """A tap on some LANs (on all there are, if none is named)."""
         tap = Tap(self.wires, lans or self.lans, keep=keep, on_packet=on_packet, pcap=pcap)
-        self._taps.append(tap)
+        self.taps.append(tap)
         return tap
 
     def on_close(self, action: Callable[[], None]) -> None:
@@ -91,7 +91,7 @@ class Lab:
         actions: list[Callable[[], None]] = [
             *reversed(self._closers),
             *(node.close for node in self.nodes.values()),
-            *(tap.close for tap in self._taps),
+            *(tap.close for tap in self.taps),
             lambda: janitor.kill_run(self.run_id),
             self.wires.close,
         ]
@@ -104,6 +104,6 @@ class Lab:
                 failures.append(error)
         self._closers.clear()
         self.nodes.clear()
-        self._taps.clear()
+        self.taps.clear()
         if failures:
             raise failures[0]

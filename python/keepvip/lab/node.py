@@ -153,6 +153,14 @@ class Node:
         path.chmod(mode)
         return path
 
+    def empty_run_directory(self) -> None:
+        """Remove what daemons left in ``/run`` (pid files, sockets)."""
+        for path in sorted(self.run_directory.rglob("*"), reverse=True):
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            else:
+                path.unlink()
+
     def stop_processes(self) -> None:
         """Kill whatever still runs in this node."""
         for process in self.processes:
