@@ -154,9 +154,11 @@ pub struct Message<'a> {
     pub kind: u16,
     /// `nlmsg_flags`.
     pub flags: u16,
-    /// Sequence number of the request that this answers; 0 for notifications.
+    /// Sequence number of the request that this answers. A notification has that of the request that caused the change,
+    /// whoever made it (see `port`), or 0.
     pub seq: u32,
-    /// Port of the socket that the request came from; 0 for the kernel.
+    /// Port of the socket from which the request came that this answers or that caused the change; 0 if the kernel
+    /// itself was the cause.
     pub port: u32,
     /// What follows the header.
     pub body: &'a [u8],
@@ -262,3 +264,6 @@ impl Answer {
         self.errno == 0
     }
 }
+
+#[cfg(test)]
+mod test;
