@@ -28,7 +28,7 @@ use crate::vrrp::config::{Family, IfName, NetnsId, RouterConfig};
 use crate::vrrp::facts::Facts;
 use crate::vrrp::output::{AddressOp, IfId, Membership, MembershipOp};
 use crate::vrrp::report::{Event, EventKind, Faults, GroupIndex, Slot, State};
-use crate::vrrp::router::Router;
+use crate::vrrp::router::{Phase, Router};
 use crate::vrrp::stats::Stats;
 use crate::wheel::Wheel;
 
@@ -268,6 +268,16 @@ impl Core {
             addresses_installed: router.held.iter().all(|held| held.wanted && held.present),
             stats: router.stats,
         })
+    }
+
+    /// When a router's protocol timer runs out: the master down timer of a backup, the advert timer of a master.
+    #[must_use]
+    pub fn next_protocol_deadline(&self, slot: Slot) -> Option<Instant> {
+        match &self.router(slot)?.phase {
+            Phase::Backup(backup) => Some(backup.deadline),
+            Phase::Master(master) => Some(master.advert_at),
+            Phase::Init | Phase::Fault => None,
+        }
     }
 
     /// Slots that hold a router.

@@ -173,14 +173,21 @@ impl Core {
 
     /// When the driver must come back at the latest; a moment in the past means at once.
     pub fn poll_at(&mut self) -> Option<Instant> {
-        if !self.unsettled.is_empty() {
-            return Some(Instant::ZERO);
-        }
-        let deadline = self.wheel.next_deadline().map(Instant::from_micros);
-        match (deadline, self.announcer.next_at()) {
-            (Some(deadline), Some(announce)) => Some(deadline.min(announce)),
-            (deadline, announce) => deadline.or(announce),
-        }
+        [self.next_deadline(), self.next_announcement()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The earliest deadline of a router, never later than it really is.
+    pub fn next_deadline(&mut self) -> Option<Instant> {
+        self.wheel.next_deadline().map(Instant::from_micros)
+    }
+
+    /// When there may be something to announce; the start of the clock means at once.
+    #[must_use]
+    pub fn next_announcement(&self) -> Option<Instant> {
+        self.announcer.next_at()
     }
 
     /// Builds a router's adverts anew: its priority, addresses, source or interface changed.
@@ -232,10 +239,7 @@ fn build(router: &Router, source: IpAddr, priority: u8, out: &mut Vec<u8>) {
         vrid: config.vrid,
         priority,
         advert_int: config.interval_field(),
-        auth: match (config.version, config.password) {
-            (Version::V2, Some(password)) => AuthField::Pass(password),
-            (Version::V2, None) | (Version::V3, _) => AuthField::None,
-        },
+        auth: config.auth_password().map_or(AuthField::None, AuthField::Pass),
         addresses: AddressList::Wire(config.family, &addresses),
     };
     let pseudo = match (config.version, config.family) {

@@ -225,7 +225,7 @@ fn check<'a>(router: &Router, rx: &AdvertRx<'a>) -> Result<AdvertView<'a>, Refus
 }
 
 fn check_v2(router: &Router, advert: &AdvertView<'_>) -> Result<(), Refusal> {
-    let expected = if router.config.password.is_some() {
+    let expected = if router.config.auth_password().is_some() {
         AuthType::Pass
     } else {
         AuthType::None
@@ -238,8 +238,8 @@ fn check_v2(router: &Router, advert: &AdvertView<'_>) -> Result<(), Refusal> {
     if got != expected {
         return Err((Reject::AuthTypeMismatch, types.0, types.1));
     }
-    if let Some(password) = &router.config.password
-        && !advert.password_matches(password)
+    if let Some(password) = router.config.auth_password()
+        && !advert.password_matches(&password)
     {
         return Err((Reject::AuthFailure, 0, 0));
     }

@@ -184,6 +184,15 @@ impl RouterConfig {
         Duration::from_micros(interval.times(self.down_timer_adverts as u64).as_micros() + skew.as_micros())
     }
 
+    /// The password, where adverts have a field for it: version 2 over IPv4.
+    #[must_use]
+    pub const fn auth_password(&self) -> Option<[u8; 8]> {
+        match (self.version, self.family) {
+            (Version::V2, Family::V4) => self.password,
+            (Version::V2, Family::V6) | (Version::V3, _) => None,
+        }
+    }
+
     /// The addresses that the advert carries, in its order.
     pub fn advertised(&self) -> impl Iterator<Item = IpAddr> + Clone + '_ {
         self.vips.iter().filter(|vip| vip.advertised).map(|vip| vip.addr)

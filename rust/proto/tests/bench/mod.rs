@@ -1,5 +1,7 @@
 //! A core on a test bench: one interface, a peer that can send anything, every output collected.
 
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use keepvip_proto::time::{Duration, Instant};
@@ -246,6 +248,11 @@ impl Bench {
     pub(crate) fn hear(&mut self, packet: &Packet) {
         self.receive(packet);
         self.turn();
+    }
+
+    /// Adverts sent, those of priority 0 aside.
+    pub(crate) fn sent_alive(&self) -> usize {
+        self.adverts.iter().filter(|packet| packet[22] != 0).count()
     }
 
     pub(crate) fn told(&self, what: impl Fn(&EventKind) -> bool) -> bool {
