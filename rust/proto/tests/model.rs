@@ -55,13 +55,13 @@ impl Model {
         3 * self.master_interval + self.skew()
     }
 
-    fn to_backup(&mut self) {
+    fn becomes_backup(&mut self) {
         self.state = State::Backup;
         self.preempt_at = None;
         self.deadline = self.now + self.down();
     }
 
-    fn to_master(&mut self) {
+    fn becomes_master(&mut self) {
         self.state = State::Master;
         self.master_interval = self.interval;
         self.adverts += 1;
@@ -73,7 +73,7 @@ impl Model {
         while self.state != State::Fault && self.deadline <= end {
             self.now = self.deadline;
             match self.state {
-                State::Backup => self.to_master(),
+                State::Backup => self.becomes_master(),
                 _ => {
                     self.adverts += 1;
                     self.deadline += self.interval;
@@ -110,7 +110,7 @@ impl Model {
             // The peer's address is higher: equal priority loses.
             State::Master => {
                 self.master_interval = interval;
-                self.to_backup();
+                self.becomes_backup();
             }
             State::Init | State::Fault => {}
         }
@@ -120,7 +120,7 @@ impl Model {
         match (self.state, up) {
             (State::Fault, true) => {
                 self.master_interval = self.interval;
-                self.to_backup();
+                self.becomes_backup();
             }
             (State::Backup | State::Master, false) => self.state = State::Fault,
             _ => {}
@@ -198,7 +198,7 @@ proptest! {
             preempt_at: None,
             adverts: 0,
         };
-        model.to_backup();
+        model.becomes_backup();
         let mut current = config;
         for step in steps {
             match step {

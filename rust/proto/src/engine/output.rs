@@ -173,18 +173,22 @@ impl Core {
 
     /// When the driver must come back at the latest; a moment in the past means at once.
     pub fn poll_at(&mut self) -> Option<Instant> {
-        [self.next_deadline(), self.next_announcement()]
-            .into_iter()
-            .flatten()
-            .min()
+        match (self.next_deadline(), self.next_announcement()) {
+            (Some(deadline), Some(announce)) => Some(deadline.min(announce)),
+            (deadline, announce) => deadline.or(announce),
+        }
     }
 
-    /// The earliest deadline of a router, never later than it really is.
+    /// When [`Self::handle_deadlines`] has something to do.
     pub fn next_deadline(&mut self) -> Option<Instant> {
-        self.wheel.next_deadline().map(Instant::from_micros)
+        if self.unsettled.is_empty() {
+            self.wheel.next_deadline().map(Instant::from_micros)
+        } else {
+            Some(Instant::ZERO)
+        }
     }
 
-    /// When there may be something to announce; the start of the clock means at once.
+    /// When [`Self::poll_announce`] has something to give; the past means now.
     #[must_use]
     pub fn next_announcement(&self) -> Option<Instant> {
         self.announcer.next_at()
