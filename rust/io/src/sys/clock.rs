@@ -14,7 +14,10 @@ pub(crate) fn now() -> Instant {
 
 /// Sleeps for `us` microseconds, or less when a signal comes.
 pub(crate) fn nap(us: u32) {
-    let spec = libc::timespec { tv_sec: 0, tv_nsec: (us.min(999_999) * 1_000).into() };
+    let spec = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: (us.min(999_999) * 1_000).into(),
+    };
     // SAFETY: `spec` is a valid request; no remainder is asked for.
     unsafe { libc::clock_nanosleep(libc::CLOCK_MONOTONIC, 0, &raw const spec, std::ptr::null_mut()) };
 }

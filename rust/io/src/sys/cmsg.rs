@@ -30,7 +30,10 @@ pub(crate) struct Control {
 
 impl Control {
     /// Nothing in it.
-    pub(crate) const EMPTY: Self = Self { bytes: [0; LEN], len: 0 };
+    pub(crate) const EMPTY: Self = Self {
+        bytes: [0; LEN],
+        len: 0,
+    };
 
     /// Sends by interface `ifindex`. For IPv6 `source` becomes the source address; an IPv4 header has its own.
     pub(crate) fn leave_by(ifindex: u32, source: IpAddr) -> Self {
@@ -38,13 +41,21 @@ impl Control {
         match source {
             IpAddr::V4(_) => {
                 let mut info = [0; IN_PKTINFO];
-                put(&mut info, offset_of!(libc::in_pktinfo, ipi_ifindex), &ifindex.to_ne_bytes());
+                put(
+                    &mut info,
+                    offset_of!(libc::in_pktinfo, ipi_ifindex),
+                    &ifindex.to_ne_bytes(),
+                );
                 control.push(libc::IPPROTO_IP, libc::IP_PKTINFO, &info);
             }
             IpAddr::V6(source) => {
                 let mut info = [0; IN6_PKTINFO];
                 put(&mut info, offset_of!(libc::in6_pktinfo, ipi6_addr), &source.octets());
-                put(&mut info, offset_of!(libc::in6_pktinfo, ipi6_ifindex), &ifindex.to_ne_bytes());
+                put(
+                    &mut info,
+                    offset_of!(libc::in6_pktinfo, ipi6_ifindex),
+                    &ifindex.to_ne_bytes(),
+                );
                 control.push(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
             }
         }
@@ -54,9 +65,21 @@ impl Control {
     fn push(&mut self, level: libc::c_int, kind: libc::c_int, data: &[u8]) {
         let start = self.len;
         let size = HEADER + data.len();
-        put(&mut self.bytes[start..], offset_of!(libc::cmsghdr, cmsg_len), &size.to_ne_bytes());
-        put(&mut self.bytes[start..], offset_of!(libc::cmsghdr, cmsg_level), &level.to_ne_bytes());
-        put(&mut self.bytes[start..], offset_of!(libc::cmsghdr, cmsg_type), &kind.to_ne_bytes());
+        put(
+            &mut self.bytes[start..],
+            offset_of!(libc::cmsghdr, cmsg_len),
+            &size.to_ne_bytes(),
+        );
+        put(
+            &mut self.bytes[start..],
+            offset_of!(libc::cmsghdr, cmsg_level),
+            &level.to_ne_bytes(),
+        );
+        put(
+            &mut self.bytes[start..],
+            offset_of!(libc::cmsghdr, cmsg_type),
+            &kind.to_ne_bytes(),
+        );
         put(&mut self.bytes[start..], HEADER, data);
         self.len = start + align(size);
     }
@@ -155,7 +178,14 @@ mod tests {
     fn pktinfo_survives() {
         let source: IpAddr = "fe80::5".parse().unwrap();
         let found = Control::leave_by(9, source).ancillary();
-        assert_eq!(found, Ancillary { ifindex: 9, destination: Some(source), ..Ancillary::default() });
+        assert_eq!(
+            found,
+            Ancillary {
+                ifindex: 9,
+                destination: Some(source),
+                ..Ancillary::default()
+            }
+        );
         let found = Control::leave_by(12, [10, 0, 0, 1].into()).ancillary();
         assert_eq!(found.ifindex, 12);
     }
@@ -180,7 +210,11 @@ mod tests {
         }
         for size in [0_usize, 1, HEADER - 1, LEN + 1, usize::MAX] {
             control.len = whole;
-            put(&mut control.bytes, offset_of!(libc::cmsghdr, cmsg_len), &size.to_ne_bytes());
+            put(
+                &mut control.bytes,
+                offset_of!(libc::cmsghdr, cmsg_len),
+                &size.to_ne_bytes(),
+            );
             assert_eq!(control.ancillary(), Ancillary::default(), "size {size}");
         }
     }

@@ -38,13 +38,17 @@ impl Epoll {
         // SAFETY: takes no pointer.
         let fd = checked(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
         // SAFETY: just opened.
-        Ok(Self { fd: unsafe { own(fd) } })
+        let fd = unsafe { own(fd) };
+        Ok(Self { fd })
     }
 
     /// Watches `source` for input. It is forgotten by itself when its last descriptor is closed.
     pub(crate) fn add(&self, source: &impl AsFd, token: u8, trigger: Trigger) -> io::Result<()> {
         let edge = if trigger == Trigger::Edge { libc::EPOLLET } else { 0 };
-        let mut event = libc::epoll_event { events: (libc::EPOLLIN | edge).cast_unsigned(), u64: token.into() };
+        let mut event = libc::epoll_event {
+            events: (libc::EPOLLIN | edge).cast_unsigned(),
+            u64: token.into(),
+        };
         let source = source.as_fd().as_raw_fd();
         // SAFETY: both descriptors are open for the length of the call and `event` is a valid event.
         checked(unsafe { libc::epoll_ctl(self.fd.as_raw_fd(), libc::EPOLL_CTL_ADD, source, &raw mut event) })?;
@@ -57,13 +61,20 @@ impl Epoll {
         let timeout_ms = if block { -1 } else { 0 };
         // SAFETY: the kernel writes at most EVENTS events into the array of that length.
         let count = unsafe {
-            libc::epoll_wait(self.fd.as_raw_fd(), events.as_mut_ptr(), EVENTS as libc::c_int, timeout_ms)
+            libc::epoll_wait(
+                self.fd.as_raw_fd(),
+                events.as_mut_ptr(),
+                EVENTS as libc::c_int,
+                timeout_ms,
+            )
         };
         let count = match checked(count) {
             Ok(count) => usize::try_from(count).unwrap_or(0),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
             Err(error) => return Err(error),
         };
-        Ok(Ready(events[..count].iter().fold(0, |set, event| set | 1 << (event.u64 & 63))))
+        Ok(Ready(
+            events[..count].iter().fold(0, |set, event| set | 1 << (event.u64 & 63)),
+        ))
     }
 }

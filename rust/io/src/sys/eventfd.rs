@@ -17,7 +17,8 @@ impl EventFd {
         // SAFETY: takes no pointer.
         let fd = checked(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
         // SAFETY: just opened.
-        Ok(Self { file: File::from(unsafe { own(fd) }) })
+        let fd = unsafe { own(fd) };
+        Ok(Self { file: File::from(fd) })
     }
 
     /// Makes it readable. Never blocks: a counter that is full is readable already.

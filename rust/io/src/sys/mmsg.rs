@@ -6,14 +6,15 @@ use core::mem::{MaybeUninit, zeroed};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
+use super::checked;
 use super::cmsg::{Ancillary, Control};
 use super::sockaddr::SockAddr;
-use super::checked;
 
 /// Datagrams per system call.
 pub(crate) const BATCH: usize = 64;
 
-/// Largest datagram received in full: an IPv6 advert of 255 addresses with room for a trailer.
+/// Largest datagram received in full: an IPv6 advert of 255 addresses with room for a trailer. What is longer is no
+/// advert, and cutting it breaks no check that it would pass.
 const DATAGRAM: usize = 4608;
 
 /// Octets of all datagrams of one sent batch; a datagram is at most [`DATAGRAM`] long.
@@ -22,7 +23,6 @@ const ARENA: usize = 32 * 1024;
 struct Received {
     data: [u8; DATAGRAM],
     len: usize,
-    truncated: bool,
     source: SockAddr,
     control: Control,
 }
@@ -31,8 +31,6 @@ struct Received {
 pub(crate) struct Datagram<'a> {
     /// What it holds; raw IPv4 sockets deliver the IP header, raw IPv6 sockets do not.
     pub(crate) data: &'a [u8],
-    /// It was longer than that.
-    pub(crate) truncated: bool,
     /// Who sent it.
     pub(crate) source: SockAddr,
     /// What came beside it.
@@ -50,11 +48,13 @@ impl RecvBatch {
         let slot = || Received {
             data: [0; DATAGRAM],
             len: 0,
-            truncated: false,
             source: SockAddr::EMPTY,
             control: Control::EMPTY,
         };
-        Self { slots: (0..BATCH).map(|_| slot()).collect(), count: 0 }
+        Self {
+            slots: (0..BATCH).map(|_| slot()).collect(),
+            count: 0,
+        }
     }
 
     /// Takes what waits in the queue of `socket`, without waiting. Fewer than [`BATCH`] datagrams mean that the queue
@@ -64,8 +64,10 @@ impl RecvBatch {
         let mut vectors = [const { MaybeUninit::<libc::iovec>::uninit() }; BATCH];
         let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; BATCH];
         for ((slot, vector), header) in self.slots.iter_mut().zip(&mut vectors).zip(&mut headers) {
-            let vector =
-                vector.write(libc::iovec { iov_base: slot.data.as_mut_ptr().cast(), iov_len: DATAGRAM });
+            let vector = vector.write(libc::iovec {
+                iov_base: slot.data.as_mut_ptr().cast(),
+                iov_len: DATAGRAM,
+            });
             let (control, control_len) = slot.control.room();
             let (name, _) = slot.source.parts();
             header.write(message(vector, name, super::sockaddr::LEN as u32, control, control_len));
@@ -86,8 +88,7 @@ impl RecvBatch {
             // SAFETY: written above, and filled in by the kernel.
             let header = unsafe { header.assume_init_ref() };
             slot.len = (header.msg_len as usize).min(DATAGRAM);
-            slot.truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
-            slot.control.filled(header.msg_hdr.msg_controllen as usize);
+            slot.control.filled(header.msg_hdr.msg_controllen as _);
         }
         self.count = count;
         Ok(count)
@@ -97,7 +98,6 @@ impl RecvBatch {
     pub(crate) fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
         self.slots[..self.count].iter().map(|slot| Datagram {
             data: &slot.data[..slot.len],
-            truncated: slot.truncated,
             source: slot.source,
             ancillary: slot.control.ancillary(),
         })
@@ -123,7 +123,12 @@ pub(crate) struct SendBatch {
 
 impl SendBatch {
     pub(crate) fn new() -> Self {
-        Self { arena: vec![0; ARENA].into_boxed_slice(), used: 0, staged: Vec::with_capacity(BATCH), done: 0 }
+        Self {
+            arena: vec![0; ARENA].into_boxed_slice(),
+            used: 0,
+            staged: Vec::with_capacity(BATCH),
+            done: 0,
+        }
     }
 
     /// True when nothing is staged, or all of it is done with.
@@ -138,13 +143,23 @@ impl SendBatch {
 
     /// The memory for the next datagram, to be filled in and then [`push`](Self::push)ed; empty when nothing fits.
     pub(crate) fn space(&mut self) -> &mut [u8] {
-        if self.staged.len() < BATCH { &mut self.arena[self.used..] } else { &mut [] }
+        if self.staged.len() < BATCH {
+            &mut self.arena[self.used..]
+        } else {
+            &mut []
+        }
     }
 
     /// Stages the first `len` octets of [`space`](Self::space). `tag` comes back with an error.
     pub(crate) fn push(&mut self, len: usize, destination: SockAddr, control: Control, tag: u32) {
         debug_assert!(self.has_room(len));
-        self.staged.push(Staged { start: self.used, len, destination, control, tag });
+        self.staged.push(Staged {
+            start: self.used,
+            len,
+            destination,
+            control,
+            tag,
+        });
         self.used += len;
     }
 
@@ -154,15 +169,18 @@ impl SendBatch {
         Some((&self.arena[staged.start..staged.start + staged.len], staged.tag))
     }
 
-    /// Puts the datagram that comes next back into an earlier, emptied place of `other`.
-    pub(crate) fn move_next(&mut self, other: &mut Self) {
-        if let Some(&staged) = self.staged.get(self.done)
-            && other.has_room(staged.len)
-        {
-            other.space()[..staged.len].copy_from_slice(&self.arena[staged.start..staged.start + staged.len]);
-            other.push(staged.len, staged.destination, staged.control, staged.tag);
+    /// Takes the datagram that comes next over to `other`; false, with nothing changed, when that has no room.
+    pub(crate) fn move_next(&mut self, other: &mut Self) -> bool {
+        let Some(&staged) = self.staged.get(self.done) else {
+            return true;
+        };
+        if !other.has_room(staged.len) {
+            return false;
         }
+        other.space()[..staged.len].copy_from_slice(&self.arena[staged.start..staged.start + staged.len]);
+        other.push(staged.len, staged.destination, staged.control, staged.tag);
         self.skip();
+        true
     }
 
     /// Gives up the datagram that comes next.
@@ -186,11 +204,12 @@ impl SendBatch {
         }
         let mut vectors = [const { MaybeUninit::<libc::iovec>::uninit() }; BATCH];
         let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; BATCH];
-        for ((staged, vector), header) in
-            self.staged[self.done..].iter_mut().zip(&mut vectors).zip(&mut headers)
-        {
+        for ((staged, vector), header) in self.staged[self.done..].iter_mut().zip(&mut vectors).zip(&mut headers) {
             let data = &mut self.arena[staged.start..staged.start + staged.len];
-            let vector = vector.write(libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: data.len() });
+            let vector = vector.write(libc::iovec {
+                iov_base: data.as_mut_ptr().cast(),
+                iov_len: data.len(),
+            });
             let (name, name_len) = staged.destination.parts();
             let (control, control_len) = staged.control.parts();
             header.write(message(vector, name, name_len, control, control_len));
@@ -225,7 +244,11 @@ fn message(
     header.msg_hdr.msg_namelen = name_len;
     header.msg_hdr.msg_iov = vector;
     header.msg_hdr.msg_iovlen = 1;
-    header.msg_hdr.msg_control = if control_len == 0 { core::ptr::null_mut() } else { control };
+    header.msg_hdr.msg_control = if control_len == 0 {
+        core::ptr::null_mut()
+    } else {
+        control
+    };
     header.msg_hdr.msg_controllen = control_len as _;
     header
 }
@@ -266,7 +289,6 @@ mod tests {
         assert_eq!(batch.receive(&receiver).unwrap(), BATCH);
         for (i, datagram) in batch.datagrams().enumerate() {
             assert_eq!(datagram.data, &[0xa5, i as u8]);
-            assert!(!datagram.truncated);
             assert_eq!(datagram.source.to_ip(), Some(IpAddr::from([127, 0, 0, 1])));
         }
         let empty = batch.receive(&receiver).unwrap_err();
@@ -275,13 +297,12 @@ mod tests {
     }
 
     #[test]
-    fn a_long_datagram_is_marked() {
+    fn a_long_datagram_is_cut() {
         let (sender, receiver) = pair();
         sender.send(&[7; DATAGRAM + 1]).unwrap();
         let mut batch = RecvBatch::new();
         assert_eq!(batch.receive(&receiver).unwrap(), 1);
         let datagram = batch.datagrams().next().unwrap();
-        assert!(datagram.truncated);
         assert_eq!(datagram.data.len(), DATAGRAM);
     }
 
@@ -295,7 +316,7 @@ mod tests {
         stage(&mut out, b"three", 3);
         out.skip();
         assert_eq!(out.next(), Some((&b"two"[..], 2)));
-        out.move_next(&mut later);
+        assert!(out.move_next(&mut later));
         assert_eq!(out.send(&sender).unwrap(), 1);
         assert!(out.is_empty() && out.next().is_none());
         assert_eq!(later.send(&sender).unwrap(), 1);

@@ -21,7 +21,11 @@ use libc::c_int;
 
 /// Turns the -1 of a system call into the error that `errno` names.
 fn checked(ret: c_int) -> io::Result<c_int> {
-    if ret == -1 { Err(io::Error::last_os_error()) } else { Ok(ret) }
+    if ret == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(ret)
+    }
 }
 
 /// The same for calls that return a length.

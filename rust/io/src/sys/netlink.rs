@@ -24,7 +24,12 @@ impl Netlink {
         // Errors come back as the header of the refused message, without the message itself.
         socket::set(&fd, libc::SOL_NETLINK, libc::NETLINK_CAP_ACK, 1)?;
         for &group in groups {
-            socket::set(&fd, libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, group.cast_signed())?;
+            socket::set(
+                &fd,
+                libc::SOL_NETLINK,
+                libc::NETLINK_ADD_MEMBERSHIP,
+                group.cast_signed(),
+            )?;
         }
         Ok(Self { fd })
     }
@@ -32,7 +37,14 @@ impl Netlink {
     /// Sends messages. The kernel carries out all of them before this returns; what it answers waits to be received.
     pub(crate) fn send(&self, messages: &[u8]) -> io::Result<()> {
         // SAFETY: the kernel reads `messages.len()` octets from the slice. An unconnected socket sends to the kernel.
-        let sent = unsafe { libc::send(self.fd.as_raw_fd(), messages.as_ptr().cast(), messages.len(), libc::MSG_DONTWAIT) };
+        let sent = unsafe {
+            libc::send(
+                self.fd.as_raw_fd(),
+                messages.as_ptr().cast(),
+                messages.len(),
+                libc::MSG_DONTWAIT,
+            )
+        };
         checked_len(sent).map(|_| ())
     }
 

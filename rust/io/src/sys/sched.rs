@@ -26,7 +26,10 @@ pub(crate) fn real_time(priority: u8) -> io::Result<()> {
 
 /// Sets the safety net, never above a limit that somebody set lower.
 fn limit_rt_time() -> io::Result<()> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: `limit` is a valid place for the result.
     checked(unsafe { libc::getrlimit(libc::RLIMIT_RTTIME, &raw mut limit) })?;
     limit.rlim_cur = limit.rlim_cur.min(RT_TIME_SOFT_US);

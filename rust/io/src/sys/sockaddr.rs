@@ -17,21 +17,36 @@ pub(crate) struct SockAddr {
 
 impl SockAddr {
     /// Nothing yet; the kernel fills it in.
-    pub(crate) const EMPTY: Self = Self { bytes: [0; LEN], len: 0 };
+    pub(crate) const EMPTY: Self = Self {
+        bytes: [0; LEN],
+        len: 0,
+    };
 
     /// An IP address without a port. `scope` names the interface of an IPv6 link-local address.
     pub(crate) fn ip(addr: IpAddr, scope: u32) -> Self {
         let mut bytes = [0; LEN];
         match addr {
             IpAddr::V4(addr) => {
-                put(&mut bytes, offset_of!(libc::sockaddr_in, sin_family), &family(libc::AF_INET));
+                put(
+                    &mut bytes,
+                    offset_of!(libc::sockaddr_in, sin_family),
+                    &family(libc::AF_INET),
+                );
                 put(&mut bytes, offset_of!(libc::sockaddr_in, sin_addr), &addr.octets());
                 Self::new(bytes, size_of::<libc::sockaddr_in>())
             }
             IpAddr::V6(addr) => {
-                put(&mut bytes, offset_of!(libc::sockaddr_in6, sin6_family), &family(libc::AF_INET6));
+                put(
+                    &mut bytes,
+                    offset_of!(libc::sockaddr_in6, sin6_family),
+                    &family(libc::AF_INET6),
+                );
                 put(&mut bytes, offset_of!(libc::sockaddr_in6, sin6_addr), &addr.octets());
-                put(&mut bytes, offset_of!(libc::sockaddr_in6, sin6_scope_id), &scope.to_ne_bytes());
+                put(
+                    &mut bytes,
+                    offset_of!(libc::sockaddr_in6, sin6_scope_id),
+                    &scope.to_ne_bytes(),
+                );
                 Self::new(bytes, size_of::<libc::sockaddr_in6>())
             }
         }
@@ -40,9 +55,21 @@ impl SockAddr {
     /// The interface and the ethertype that a complete Ethernet frame leaves by (`packet(7)`).
     pub(crate) fn link(ifindex: u32, ethertype: u16, destination: [u8; 6]) -> Self {
         let mut bytes = [0; LEN];
-        put(&mut bytes, offset_of!(libc::sockaddr_ll, sll_family), &family(libc::AF_PACKET));
-        put(&mut bytes, offset_of!(libc::sockaddr_ll, sll_protocol), &ethertype.to_be_bytes());
-        put(&mut bytes, offset_of!(libc::sockaddr_ll, sll_ifindex), &ifindex.to_ne_bytes());
+        put(
+            &mut bytes,
+            offset_of!(libc::sockaddr_ll, sll_family),
+            &family(libc::AF_PACKET),
+        );
+        put(
+            &mut bytes,
+            offset_of!(libc::sockaddr_ll, sll_protocol),
+            &ethertype.to_be_bytes(),
+        );
+        put(
+            &mut bytes,
+            offset_of!(libc::sockaddr_ll, sll_ifindex),
+            &ifindex.to_ne_bytes(),
+        );
         put(&mut bytes, offset_of!(libc::sockaddr_ll, sll_halen), &[6]);
         put(&mut bytes, offset_of!(libc::sockaddr_ll, sll_addr), &destination);
         Self::new(bytes, size_of::<libc::sockaddr_ll>())

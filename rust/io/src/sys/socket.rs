@@ -26,7 +26,13 @@ fn set_raw<T: Copy>(socket: &impl AsFd, level: c_int, name: c_int, value: &T) ->
     let value: *const T = value;
     // SAFETY: the kernel reads size_of::<T>() octets from a reference to a T.
     checked(unsafe {
-        libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, value.cast(), size_of::<T>() as libc::socklen_t)
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            level,
+            name,
+            value.cast(),
+            size_of::<T>() as libc::socklen_t,
+        )
     })?;
     Ok(())
 }
@@ -66,20 +72,34 @@ pub(crate) fn enlarge(socket: &impl AsFd, buffer: Buffer, bytes: c_int) -> io::R
 
 /// Joins a multicast group on an interface.
 pub(crate) fn join(socket: &impl AsFd, group: IpAddr, ifindex: u32) -> io::Result<()> {
-    membership(socket, group, ifindex, libc::IP_ADD_MEMBERSHIP, libc::IPV6_ADD_MEMBERSHIP)
+    membership(
+        socket,
+        group,
+        ifindex,
+        libc::IP_ADD_MEMBERSHIP,
+        libc::IPV6_ADD_MEMBERSHIP,
+    )
 }
 
 /// Leaves a multicast group. An interface that is gone takes its memberships along, but not the socket's own list of
 /// them: leaving such a group returns an error and still frees its place.
 pub(crate) fn leave(socket: &impl AsFd, group: IpAddr, ifindex: u32) -> io::Result<()> {
-    membership(socket, group, ifindex, libc::IP_DROP_MEMBERSHIP, libc::IPV6_DROP_MEMBERSHIP)
+    membership(
+        socket,
+        group,
+        ifindex,
+        libc::IP_DROP_MEMBERSHIP,
+        libc::IPV6_DROP_MEMBERSHIP,
+    )
 }
 
 fn membership(socket: &impl AsFd, group: IpAddr, ifindex: u32, v4: c_int, v6: c_int) -> io::Result<()> {
     match group {
         IpAddr::V4(group) => {
             let request = libc::ip_mreqn {
-                imr_multiaddr: libc::in_addr { s_addr: u32::from_ne_bytes(group.octets()) },
+                imr_multiaddr: libc::in_addr {
+                    s_addr: u32::from_ne_bytes(group.octets()),
+                },
                 imr_address: libc::in_addr { s_addr: 0 },
                 imr_ifindex: ifindex.cast_signed(),
             };
@@ -87,7 +107,9 @@ fn membership(socket: &impl AsFd, group: IpAddr, ifindex: u32, v4: c_int, v6: c_
         }
         IpAddr::V6(group) => {
             let request = libc::ipv6_mreq {
-                ipv6mr_multiaddr: libc::in6_addr { s6_addr: group.octets() },
+                ipv6mr_multiaddr: libc::in6_addr {
+                    s6_addr: group.octets(),
+                },
                 ipv6mr_interface: ifindex,
             };
             set_raw(socket, libc::IPPROTO_IPV6, v6, &request)
@@ -112,7 +134,10 @@ mod tests {
         let socket = open(libc::AF_INET, libc::SOCK_DGRAM, 0).unwrap();
         let group = IpAddr::from([224, 0, 0, 18]);
         join(&socket, group, 1).unwrap();
-        assert_eq!(join(&socket, group, 1).unwrap_err().raw_os_error(), Some(libc::EADDRINUSE));
+        assert_eq!(
+            join(&socket, group, 1).unwrap_err().raw_os_error(),
+            Some(libc::EADDRINUSE)
+        );
         leave(&socket, group, 1).unwrap();
         assert!(leave(&socket, group, 1).is_err());
     }

@@ -22,12 +22,8 @@ impl Timer {
         // SAFETY: takes no pointer.
         let fd = checked(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) })?;
         // SAFETY: just opened.
-        Ok(Self { fd: unsafe { own(fd) }, armed: None })
-    }
-
-    /// The time that the timer is set to, whether it has passed or not.
-    pub(crate) const fn armed(&self) -> Option<Instant> {
-        self.armed
+        let fd = unsafe { own(fd) };
+        Ok(Self { fd, armed: None })
     }
 
     /// Sets the timer, or stops it.
@@ -41,8 +37,10 @@ impl Timer {
             tv_sec: libc::time_t::try_from(us / 1_000_000).unwrap_or(libc::time_t::MAX),
             tv_nsec: libc::c_long::try_from(us % 1_000_000 * 1_000).unwrap_or(0),
         };
-        let spec =
-            libc::itimerspec { it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 }, it_value: time };
+        let spec = libc::itimerspec {
+            it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 },
+            it_value: time,
+        };
         let fd = self.fd.as_raw_fd();
         // SAFETY: `spec` is a valid setting, the old one is not asked for.
         checked(unsafe { libc::timerfd_settime(fd, libc::TFD_TIMER_ABSTIME, &raw const spec, std::ptr::null_mut()) })?;

@@ -1,0 +1,350 @@
+//! Adverts in and out: one receive socket per address family for all interfaces, one to send.
+//!
+//! The receive sockets are bound to nothing. An unbound raw socket is given every packet of its protocol whose group
+//! *any* socket of the host has joined on the interface, so the memberships can live elsewhere
+//! ([`crate::membership`]) and the price of a packet does not grow with the number of interfaces.
+
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use keepvip_proto::engine::{AdvertRx, Core};
+use keepvip_proto::time::{Duration, Instant};
+use keepvip_proto::vrrp::config::{Family, NetnsId};
+use keepvip_proto::vrrp::output::{AdvertTx, IfId};
+use keepvip_proto::vrrp::report::State;
+use keepvip_proto::wire::Ipv4View;
+
+use crate::sys::cmsg::Control;
+use crate::sys::mmsg::{BATCH, Datagram, RecvBatch, SendBatch};
+use crate::sys::sockaddr::SockAddr;
+use crate::sys::{errno, socket};
+
+/// IP protocol number of VRRP.
+const PROTOCOL: libc::c_int = 112;
+/// TTL, hop limit and the upper octet of the traffic class of every advert (`vrrp-behaviour.md` 4).
+const HOPS: libc::c_int = 255;
+const CLASS: libc::c_int = 0xc0;
+/// `TC_PRIO_CONTROL`: the first band of the default queueing disciplines.
+const PRIORITY: libc::c_int = 7;
+/// Octets asked for; the kernel doubles them. Holds five seconds of 4000 routers at one advert per second, twice.
+const RECEIVE_BUFFER: libc::c_int = 16 << 20;
+/// Octets in flight of all interfaces, so that one that is stuck cannot silence the others.
+const SEND_BUFFER: libc::c_int = 4 << 20;
+/// The kernel charges no packet less than this against the receive buffer (`skb` overhead plus the smallest head).
+const LEAST_CHARGE: usize = 512;
+/// How soon a refused advert is tried again, and how often.
+const RETRY_AFTER: Duration = Duration::from_micros(1_000);
+const TRIES: u8 = 3;
+
+/// What a turn read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Received {
+    /// Packets handled.
+    pub(crate) packets: usize,
+    /// The queue was not empty when the budget was used up.
+    pub(crate) more: bool,
+}
+
+/// All sockets that adverts use in one network namespace.
+pub(crate) struct Adverts {
+    netns: NetnsId,
+    v4: Channel,
+    /// `None` on a host without IPv6.
+    v6: Option<Channel>,
+    batch: RecvBatch,
+    retry_at: Option<Instant>,
+}
+
+impl Adverts {
+    /// Opens the sockets in the network namespace of the calling thread; reports what was not granted.
+    pub(crate) fn open(netns: NetnsId, notices: &mut Vec<String>) -> io::Result<Self> {
+        let v4 = Channel::v4(notices)?;
+        let v6 = match Channel::v6(notices) {
+            Ok(channel) => Some(channel),
+            Err(error) if errno(&error) == libc::EAFNOSUPPORT => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self {
+            netns,
+            v4,
+            v6,
+            batch: RecvBatch::new(),
+            retry_at: None,
+        })
+    }
+
+    /// The receive sockets with their families.
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = (Family, BorrowedFd<'_>)> {
+        let v6 = self.v6.as_ref().map(|channel| (Family::V6, channel.receive.as_fd()));
+        core::iter::once((Family::V4, self.v4.receive.as_fd())).chain(v6)
+    }
+
+    /// Packets that the kernel dropped because a queue was full.
+    pub(crate) fn overruns(&self) -> u64 {
+        let channels = core::iter::once(&self.v4).chain(&self.v6);
+        channels.map(|channel| u64::from(channel.dropped)).sum()
+    }
+
+    /// Hands every packet that had arrived by `now` to the core. `now` must have been read before this call.
+    ///
+    /// A queue is read until it is empty, or until as many packets were read as can have been in it when `now` was
+    /// read: a flood cannot hold the engine, and still no deadline up to `now` is judged before an advert that was
+    /// there before it.
+    pub(crate) fn receive(&mut self, family: Family, now: Instant, core: &mut Core) -> io::Result<Received> {
+        let channel = match (family, &mut self.v6) {
+            (Family::V4, _) => &mut self.v4,
+            (Family::V6, Some(channel)) => channel,
+            (Family::V6, None) => return Ok(Received::default()),
+        };
+        let mut packets = 0;
+        while packets < channel.capacity {
+            let count = match self.batch.receive(&channel.receive) {
+                Ok(count) => count,
+                Err(error) => match errno(&error) {
+                    // The kernel has no memory for the copy: the packet stays where it is.
+                    libc::EAGAIN | libc::ENOMEM | libc::ENOBUFS => break,
+                    libc::EINTR => continue,
+                    _ => return Err(error),
+                },
+            };
+            for datagram in self.batch.datagrams() {
+                channel.dropped = datagram.ancillary.dropped.unwrap_or(channel.dropped);
+                if let Some(advert) = advert(self.netns, family, &datagram) {
+                    core.handle_packet(now, &advert);
+                }
+            }
+            packets += count;
+            if count < BATCH {
+                return Ok(Received { packets, more: false });
+            }
+        }
+        Ok(Received {
+            packets,
+            more: packets >= channel.capacity,
+        })
+    }
+
+    /// Sends every advert that the core has, and those that are due to be tried again.
+    pub(crate) fn send(&mut self, now: Instant, core: &mut Core) {
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+            for channel in core::iter::once(&mut self.v4).chain(&mut self.v6) {
+                channel.retry(now, core);
+            }
+        }
+        while let Some(advert) = core.poll_advert() {
+            let slot = advert.slot;
+            let channel = match (advert.family, &mut self.v6) {
+                (Family::V4, _) => &mut self.v4,
+                (Family::V6, Some(channel)) => channel,
+                (Family::V6, None) => {
+                    core.handle_send_result(now, slot, libc::EAFNOSUPPORT);
+                    continue;
+                }
+            };
+            if !channel.stage(&advert) {
+                // Full: `advert` borrows from the core, so it waits in a copy while the batch leaves.
+                channel.overflow(&advert);
+                channel.flush(now, core);
+                channel.unoverflow();
+            }
+        }
+        let mut refused = false;
+        for channel in core::iter::once(&mut self.v4).chain(&mut self.v6) {
+            channel.flush(now, core);
+            refused |= !channel.refused.is_empty();
+        }
+        if refused && self.retry_at.is_none() {
+            self.retry_at = Some(now + RETRY_AFTER);
+        }
+    }
+
+    /// When a refused advert wants to be tried again.
+    pub(crate) const fn retry_at(&self) -> Option<Instant> {
+        self.retry_at
+    }
+}
+
+/// One address family.
+struct Channel {
+    receive: OwnedFd,
+    /// IPv4 only: the IP header is ours, and the protocol number `IPPROTO_RAW` keeps the socket out of the way of
+    /// received packets. IPv6 sends by the receive socket: the kernel writes that header.
+    send: Option<OwnedFd>,
+    /// Most packets that the queue can hold.
+    capacity: usize,
+    /// Drop counter as last told.
+    dropped: u32,
+    out: SendBatch,
+    /// One datagram that did not fit `out`.
+    spill: SendBatch,
+    /// Refused for the moment.
+    refused: SendBatch,
+    tries: u8,
+}
+
+impl Channel {
+    fn v4(notices: &mut Vec<String>) -> io::Result<Self> {
+        let receive = socket::open(libc::AF_INET, libc::SOCK_RAW, PROTOCOL)?;
+        // Both are the defaults that the design rests on.
+        socket::set(&receive, libc::IPPROTO_IP, libc::IP_MULTICAST_ALL, 1)?;
+        socket::set(&receive, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
+        let send = socket::open(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_RAW)?;
+        socket::set(&send, libc::IPPROTO_IP, libc::IP_HDRINCL, 1)?;
+        socket::set(&send, libc::IPPROTO_IP, libc::IP_MULTICAST_LOOP, 0)?;
+        socket::set(&send, libc::SOL_SOCKET, libc::SO_PRIORITY, PRIORITY)?;
+        // Without it the kernel keeps a full transmit queue (ENOBUFS) to itself.
+        socket::set(&send, libc::IPPROTO_IP, libc::IP_RECVERR, 1)?;
+        socket::enlarge(&send, socket::Buffer::Send, SEND_BUFFER)?;
+        Self::new(receive, Some(send), "IPv4", notices)
+    }
+
+    fn v6(notices: &mut Vec<String>) -> io::Result<Self> {
+        let receive = socket::open(libc::AF_INET6, libc::SOCK_RAW, PROTOCOL)?;
+        for (name, value) in [
+            (libc::IPV6_MULTICAST_ALL, 1),
+            (libc::IPV6_RECVPKTINFO, 1),
+            (libc::IPV6_RECVHOPLIMIT, 1),
+            (libc::IPV6_MULTICAST_LOOP, 0),
+            (libc::IPV6_MULTICAST_HOPS, HOPS),
+            (libc::IPV6_UNICAST_HOPS, HOPS),
+            (libc::IPV6_TCLASS, CLASS),
+            // A configured source (`mcast_src_ip`) need not exist on the host.
+            (libc::IPV6_FREEBIND, 1),
+        ] {
+            socket::set(&receive, libc::IPPROTO_IPV6, name, value)?;
+        }
+        socket::set(&receive, libc::SOL_SOCKET, libc::SO_PRIORITY, PRIORITY)?;
+        socket::enlarge(&receive, socket::Buffer::Send, SEND_BUFFER)?;
+        Self::new(receive, None, "IPv6", notices)
+    }
+
+    fn new(receive: OwnedFd, send: Option<OwnedFd>, family: &str, notices: &mut Vec<String>) -> io::Result<Self> {
+        socket::set(&receive, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1)?;
+        let size = socket::enlarge(&receive, socket::Buffer::Receive, RECEIVE_BUFFER)?;
+        if size < RECEIVE_BUFFER as usize {
+            notices.push(format!(
+                "{family} receive buffer is {size} bytes instead of {RECEIVE_BUFFER}: CAP_NET_ADMIN is missing"
+            ));
+        }
+        Ok(Self {
+            receive,
+            send,
+            capacity: size / LEAST_CHARGE,
+            dropped: 0,
+            out: SendBatch::new(),
+            spill: SendBatch::new(),
+            refused: SendBatch::new(),
+            tries: 0,
+        })
+    }
+
+    /// Copies an advert into the batch; false when it is full.
+    fn stage(&mut self, advert: &AdvertTx<'_>) -> bool {
+        stage(&mut self.out, advert)
+    }
+
+    fn overflow(&mut self, advert: &AdvertTx<'_>) {
+        self.spill.clear();
+        stage(&mut self.spill, advert);
+    }
+
+    fn unoverflow(&mut self) {
+        self.spill.move_next(&mut self.out);
+    }
+
+    /// Sends the batch. What the kernel refuses for the moment is kept, what it refuses for good is reported.
+    fn flush(&mut self, now: Instant, core: &mut Core) {
+        let send = self.send.as_ref().unwrap_or(&self.receive);
+        while let Some((_, slot)) = self.out.next() {
+            match self.out.send(send).map_err(|error| errno(&error)) {
+                Ok(_) | Err(libc::EINTR) => {}
+                Err(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) if self.out.move_next(&mut self.refused) => {}
+                Err(errno) => {
+                    core.handle_send_result(now, slot, errno);
+                    self.out.skip();
+                }
+            }
+        }
+        self.out.clear();
+    }
+
+    /// Sends once more what was refused, unless it has lost its meaning since. The last try reports the reason.
+    fn retry(&mut self, now: Instant, core: &mut Core) {
+        let send = self.send.as_ref().unwrap_or(&self.receive);
+        self.tries += 1;
+        while let Some((bytes, slot)) = self.refused.next() {
+            if !still_true(bytes, self.send.is_some(), slot, core) {
+                self.refused.skip();
+                continue;
+            }
+            match self.refused.send(send).map_err(|error| errno(&error)) {
+                Ok(_) | Err(libc::EINTR) => {}
+                Err(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM)
+                    if self.tries < TRIES && self.refused.move_next(&mut self.out) => {}
+                Err(errno) => {
+                    core.handle_send_result(now, slot, errno);
+                    self.refused.skip();
+                }
+            }
+        }
+        self.refused.clear();
+        core::mem::swap(&mut self.refused, &mut self.out);
+        if self.refused.is_empty() {
+            self.tries = 0;
+        }
+    }
+}
+
+/// An advert that waited says "I am master"; it must not be sent by a router that has yielded since. Priority 0 stays
+/// true.
+fn still_true(bytes: &[u8], with_ip_header: bool, slot: u32, core: &Core) -> bool {
+    let vrrp = if with_ip_header {
+        Ipv4View::new_checked(bytes).map_or(&[][..], |packet| packet.payload())
+    } else {
+        bytes
+    };
+    vrrp.get(2) == Some(&0) || core.status(slot).is_some_and(|status| status.state == State::Master)
+}
+
+fn stage(batch: &mut SendBatch, advert: &AdvertTx<'_>) -> bool {
+    let len = advert.bytes.len();
+    if !batch.has_room(len) {
+        return false;
+    }
+    batch.space()[..len].copy_from_slice(advert.bytes);
+    let ifindex = advert.interface.index;
+    let destination = SockAddr::ip(advert.destination, ifindex);
+    batch.push(len, destination, Control::leave_by(ifindex, advert.source), advert.slot);
+    true
+}
+
+/// What the core wants to know of a received datagram; `None` for what cannot be an advert.
+fn advert<'a>(netns: NetnsId, family: Family, datagram: &Datagram<'a>) -> Option<AdvertRx<'a>> {
+    let ancillary = &datagram.ancillary;
+    let interface = IfId {
+        netns,
+        index: ancillary.ifindex,
+    };
+    match family {
+        Family::V4 => {
+            let packet = Ipv4View::new_checked(datagram.data).ok()?;
+            Some(AdvertRx {
+                interface,
+                family,
+                source: packet.src().into(),
+                destination: packet.dst().into(),
+                ttl: packet.ttl(),
+                payload: packet.payload(),
+            })
+        }
+        Family::V6 => Some(AdvertRx {
+            interface,
+            family,
+            source: datagram.source.to_ip()?,
+            destination: ancillary.destination?,
+            ttl: ancillary.hop_limit?,
+            payload: datagram.data,
+        }),
+    }
+}

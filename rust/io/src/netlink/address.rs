@@ -1,0 +1,230 @@
+//! Changes of addresses: many messages per datagram, one acknowledgement.
+
+use core::net::IpAddr;
+use std::collections::HashMap;
+use std::io;
+
+use keepvip_proto::engine::Core;
+use keepvip_proto::time::Instant;
+use keepvip_proto::vrrp::output::{AddressOp, IfId};
+use keepvip_proto::wire::rtnl::{self, ADDRESS_REQUEST_MAX_LEN, IfExists, Payload, Requests};
+
+use super::fact;
+use crate::sys::errno;
+use crate::sys::netlink::Netlink;
+
+/// Operations per datagram. The kernel carries out all of them before it returns (5 to 20 µs each), so this bounds how
+/// long an advert can wait for addresses.
+const CHUNK: usize = 64;
+/// Octets of an answer datagram; answers are never gathered.
+const ANSWER: usize = 4096;
+
+/// No answer yet.
+const PENDING: i32 = -1;
+
+/// Sends the core's address operations and tells it their results.
+pub(crate) struct AddressSocket {
+    socket: Netlink,
+    requests: Box<[u8]>,
+    answers: Box<[u8]>,
+    ops: Vec<AddressOp>,
+    results: [i32; CHUNK],
+    seq: u32,
+    /// What is on the interfaces because of us.
+    installed: HashMap<(IfId, IpAddr), AddressOp>,
+}
+
+impl AddressSocket {
+    /// Opens the socket in the network namespace of the calling thread.
+    pub(crate) fn open() -> io::Result<Self> {
+        Ok(Self {
+            socket: Netlink::open(&[])?,
+            requests: vec![0; CHUNK * ADDRESS_REQUEST_MAX_LEN].into_boxed_slice(),
+            answers: vec![0; ANSWER].into_boxed_slice(),
+            ops: Vec::with_capacity(CHUNK),
+            results: [PENDING; CHUNK],
+            seq: 0,
+            installed: HashMap::new(),
+        })
+    }
+
+    /// Carries out up to [`CHUNK`] operations; returns how many. Fewer than [`Self::FULL`]: there were no more.
+    pub(crate) fn chunk(&mut self, now: Instant, core: &mut Core) -> usize {
+        self.ops.clear();
+        while self.ops.len() < CHUNK {
+            let Some(op) = core.poll_address_op() else {
+                break;
+            };
+            self.ops.push(op);
+        }
+        if !self.ops.is_empty() {
+            self.carry_out();
+            for (op, &result) in self.ops.iter().zip(&self.results) {
+                let errno = meaning(op.install, result);
+                if !op.install {
+                    self.installed.remove(&(op.interface, op.vip.addr));
+                } else if errno == 0 {
+                    self.installed.insert((op.interface, op.vip.addr), *op);
+                }
+                core.handle_address_result(now, op, errno);
+            }
+        }
+        self.ops.len()
+    }
+
+    /// What [`Self::chunk`] returns when there may be more to do.
+    pub(crate) const FULL: usize = CHUNK;
+
+    /// Takes off everything that was installed, without a core to tell; for a thread that has failed.
+    pub(crate) fn withdraw_all(&mut self) {
+        let mut installed = core::mem::take(&mut self.installed).into_values();
+        loop {
+            self.ops.clear();
+            self.ops.extend(
+                installed
+                    .by_ref()
+                    .take(CHUNK)
+                    .map(|op| AddressOp { install: false, ..op }),
+            );
+            if self.ops.is_empty() {
+                return;
+            }
+            self.carry_out();
+        }
+    }
+
+    /// Sends `ops` and fills in `results`, positive errnos in the same order.
+    fn carry_out(&mut self) {
+        let base = self.seq;
+        self.seq = self.seq.wrapping_add(CHUNK as u32);
+        self.results = [PENDING; CHUNK];
+        let mut requests = Requests::new(&mut self.requests);
+        let mut last = None;
+        let count = self.ops.len();
+        for (i, op) in self.ops.iter().enumerate() {
+            let request = fact::request(op);
+            let seq = base.wrapping_add(i as u32);
+            let ack = i + 1 == count;
+            let staged = if op.install {
+                requests.add_address(seq, &request, IfExists::Fail, ack)
+            } else {
+                requests.remove_address(seq, &request, ack)
+            };
+            match staged {
+                Ok(()) => last = Some(i),
+                // A bad value of the configuration; the kernel would say the same.
+                Err(_) => self.results[i] = libc::EINVAL,
+            }
+        }
+        let Some(last) = last else {
+            return;
+        };
+        let failed = match self.socket.send(requests.as_bytes()) {
+            Ok(()) => self.read_answers(base, last),
+            Err(error) => Some(errno(&error)),
+        };
+        // Without an error of its own an operation has succeeded once the end of the datagram was reached.
+        let rest = failed.unwrap_or(0);
+        for result in &mut self.results[..count] {
+            if *result == PENDING {
+                *result = rest;
+            }
+        }
+    }
+
+    /// The kernel has answered before the request returned. `Some(errno)` when the answers are incomplete.
+    fn read_answers(&mut self, base: u32, last: usize) -> Option<i32> {
+        let mut ended = None;
+        loop {
+            let len = match self.socket.receive(&mut self.answers) {
+                Ok(len) => len,
+                Err(error) => match errno(&error) {
+                    libc::EAGAIN => return ended,
+                    libc::EINTR => continue,
+                    // The kernel could not store an answer: what is still open is unknown.
+                    other => {
+                        ended = Some(other);
+                        continue;
+                    }
+                },
+            };
+            for message in rtnl::messages(&self.answers[..len]).flatten() {
+                let Ok(Payload::Answer(answer)) = message.parse() else {
+                    continue;
+                };
+                let i = answer.seq.wrapping_sub(base) as usize;
+                if i <= last {
+                    self.results[i] = answer.errno;
+                }
+            }
+        }
+    }
+}
+
+/// An address that is there already is what was wanted. That one to remove is absent matters to the core: it counts the
+/// deletions that it will hear of.
+const fn meaning(install: bool, errno: i32) -> i32 {
+    if install && errno == libc::EEXIST { 0 } else { errno }
+}
+
+#[cfg(test)]
+mod tests {
+    use keepvip_proto::vrrp::config::Vip;
+    use keepvip_proto::vrrp::output::IfId;
+
+    use super::*;
+
+    fn op(addr: &str, prefix_len: u8, index: u32, install: bool) -> AddressOp {
+        AddressOp {
+            slot: 0,
+            interface: IfId { netns: 0, index },
+            vip: Vip {
+                addr: addr.parse().unwrap(),
+                prefix_len,
+                dev: None,
+                scope: 0,
+                broadcast: None,
+                label: None,
+                peer: None,
+                flags: 0,
+                preferred_lft_s: None,
+                no_track: false,
+                advertised: true,
+            },
+            install,
+            orphan: false,
+        }
+    }
+
+    /// Errors without privileges or side effects: no interface has this index, and no prefix is that long.
+    #[test]
+    fn every_refusal_finds_its_operation() {
+        let mut socket = AddressSocket::open().unwrap();
+        for _ in 0..3 {
+            socket.ops.clear();
+            for i in 0..CHUNK {
+                socket.ops.push(if i % 3 == 1 {
+                    op("192.0.2.1", 33, 1, true)
+                } else {
+                    op("192.0.2.1", 32, 999_999, i % 2 == 0)
+                });
+            }
+            socket.carry_out();
+            for (i, &result) in socket.results.iter().enumerate() {
+                let expected = if i % 3 == 1 { libc::EINVAL } else { libc::ENODEV };
+                assert!(
+                    result == expected || result == libc::EPERM,
+                    "operation {i}: errno {result}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_as_wanted_is_no_failure() {
+        assert_eq!(meaning(true, libc::EEXIST), 0);
+        assert_eq!(meaning(false, libc::EADDRNOTAVAIL), libc::EADDRNOTAVAIL);
+        assert_eq!(meaning(false, libc::EEXIST), libc::EEXIST);
+        assert_eq!(meaning(true, libc::EADDRNOTAVAIL), libc::EADDRNOTAVAIL);
+    }
+}

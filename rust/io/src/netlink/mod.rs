@@ -1,0 +1,10 @@
+//! rtnetlink: facts about links and addresses in, changes of addresses out.
+//!
+//! Two sockets, because answers to commands must not wait behind a dump of a thousand interfaces.
+
+mod address;
+mod fact;
+mod monitor;
+
+pub(crate) use address::AddressSocket;
+pub(crate) use monitor::Monitor;

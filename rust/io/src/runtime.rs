@@ -1,0 +1,352 @@
+//! The loop: what came in, what is due, what must go out, in this order, again and again.
+//!
+//! One turn:
+//!
+//! 1. wait for a socket, a command or the timer;
+//! 2. commands, then facts from rtnetlink;
+//! 3. read the clock, then every packet that had arrived by that time: **listen before you speak**;
+//! 4. deadlines up to that time;
+//! 5. memberships, adverts, one chunk of address operations, one batch of announcements;
+//! 6. reports, once the address operations before them are done; status of the routers that changed;
+//! 7. set the timer.
+//!
+//! What did not fit into a turn follows in the next one, which then does not wait; so neither two hundred addresses nor
+//! a thousand announcements nor a dump of all interfaces delay an advert by more than one chunk.
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+
+use keepvip_proto::engine::Core;
+use keepvip_proto::time::{Duration, Instant};
+use keepvip_proto::vrrp::config::{Family, NetnsId};
+use keepvip_proto::vrrp::report::{Event, EventKind};
+
+use crate::advert::Adverts;
+use crate::announce::Announcements;
+use crate::membership::Memberships;
+use crate::netlink::{AddressSocket, Monitor};
+use crate::ring::{ApplyCommand, Command, CommandSource, RecordKind, RecordSink};
+use crate::status::{StatusBlock, ThreadStatus};
+use crate::sys::clock;
+use crate::sys::epoll::{Epoll, Ready, Trigger};
+use crate::sys::timerfd::Timer;
+
+/// The namespace that the engine was started in; so far the only one.
+const NETNS: NetnsId = 0;
+
+/// What epoll calls the descriptors.
+const TIMER: u8 = 0;
+const COMMANDS: u8 = 1;
+const MONITOR: u8 = 2;
+const ADVERTS_V4: u8 = 3;
+const ADVERTS_V6: u8 = 4;
+
+/// A wake-up later than this is told, at most once per [`LATE_PERIOD`]; every one is in the histogram.
+const LATE: Duration = Duration::from_millis(10);
+const LATE_PERIOD: Duration = Duration::from_secs(1);
+
+/// After so long without sleeping the thread takes a nap: the kernel ends a process whose real-time thread never sleeps,
+/// and others want to run, too.
+const BUSY: Duration = Duration::from_millis(100);
+const NAP_US: u32 = 500;
+
+/// What comes after a turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Next {
+    /// Another turn.
+    Turn,
+    /// Everything is released.
+    Stopped,
+}
+
+/// What remained to be done when a turn ended.
+#[derive(Clone, Copy, Default)]
+struct Backlog {
+    packets: bool,
+    facts: bool,
+    addresses: bool,
+    announcements: bool,
+    overdue: bool,
+}
+
+impl Backlog {
+    const fn any(self) -> bool {
+        self.packets || self.facts || self.addresses || self.announcements || self.overdue
+    }
+}
+
+/// Everything that the engine thread owns.
+pub(crate) struct Runtime {
+    core: Core,
+    epoll: Epoll,
+    timer: Timer,
+    adverts: Adverts,
+    announcements: Announcements,
+    memberships: Memberships,
+    monitor: Monitor,
+    addresses: AddressSocket,
+    commands: CommandSource,
+    records: RecordSink,
+    thread: Arc<ThreadStatus>,
+    status: Vec<Option<Arc<StatusBlock>>>,
+    backlog: Backlog,
+    stopping: bool,
+    /// The last time that the thread slept, as far as the clock was read.
+    rested: Instant,
+    late_told: Option<Instant>,
+}
+
+impl Runtime {
+    /// Opens everything in the network namespace of the calling thread and starts to read links and addresses.
+    pub(crate) fn open(
+        commands: CommandSource,
+        records: RecordSink,
+        thread: Arc<ThreadStatus>,
+        notices: &mut Vec<String>,
+    ) -> io::Result<Self> {
+        let mut core = Core::new();
+        let epoll = Epoll::new()?;
+        let timer = Timer::new()?;
+        let adverts = Adverts::open(NETNS, notices)?;
+        let mut monitor = Monitor::open(NETNS)?;
+        epoll.add(&timer, TIMER, Trigger::Edge)?;
+        epoll.add(&commands.wake.as_fd(), COMMANDS, Trigger::Level)?;
+        epoll.add(&monitor, MONITOR, Trigger::Level)?;
+        for (family, socket) in adverts.sockets() {
+            epoll.add(&socket, token(family), Trigger::Level)?;
+        }
+        monitor.resync(&mut core)?;
+        Ok(Self {
+            core,
+            epoll,
+            timer,
+            adverts,
+            announcements: Announcements::open()?,
+            memberships: Memberships::default(),
+            monitor,
+            addresses: AddressSocket::open()?,
+            commands,
+            records,
+            thread,
+            status: Vec::new(),
+            backlog: Backlog::default(),
+            stopping: false,
+            rested: clock::now(),
+            late_told: None,
+        })
+    }
+
+    /// Runs until everything is released.
+    pub(crate) fn run(&mut self) -> io::Result<()> {
+        while self.turn()? == Next::Turn {}
+        Ok(())
+    }
+
+    /// One turn of the loop.
+    pub(crate) fn turn(&mut self) -> io::Result<Next> {
+        let ready = self.wait()?;
+        self.take_commands(ready);
+        self.take_facts(ready)?;
+        let now = clock::now();
+        let due = self.core.next_deadline().filter(|&at| at <= now);
+        self.take_packets(ready, now, due.is_some())?;
+        self.core.handle_deadlines(now);
+        if let Some(due) = due {
+            self.note_late(now, now.since(due));
+        }
+        let stopped = self.put_out(now);
+        self.publish();
+        self.set_timer()?;
+        Ok(if stopped { Next::Stopped } else { Next::Turn })
+    }
+
+    fn wait(&mut self) -> io::Result<Ready> {
+        let sleep = !self.backlog.any();
+        let ready = self.epoll.wait(sleep)?;
+        let now = clock::now();
+        if sleep {
+            self.rested = now;
+            self.thread.woke();
+        } else if now.since(self.rested) > BUSY {
+            clock::nap(NAP_US);
+            self.rested = clock::now();
+        }
+        Ok(ready)
+    }
+
+    fn note_late(&mut self, now: Instant, late: Duration) {
+        self.thread.late(late);
+        if late >= LATE && self.late_told.is_none_or(|at| now.since(at) >= LATE_PERIOD) {
+            self.late_told = Some(now);
+            self.records.push(now, RecordKind::Late { late });
+        }
+    }
+
+    /// Carries out what was asked for. A configuration waits until the host is known, and until nothing of the one
+    /// before is under way: reports name slots and groups of the configuration that they belong to.
+    fn take_commands(&mut self, ready: Ready) {
+        if ready.has(COMMANDS) {
+            self.commands.wake.clear();
+        }
+        while let Some(command) = self.commands.peek() {
+            let busy = !self.monitor.started() || self.backlog.addresses;
+            if matches!(command, Command::Apply(_)) && busy {
+                return;
+            }
+            match self.commands.pop() {
+                Some(Command::Apply(command)) => self.apply(command),
+                Some(Command::Shutdown { release }) => {
+                    self.stopping = true;
+                    self.core.shutdown(clock::now(), release);
+                }
+                Some(Command::Crash) => panic!("asked to crash"),
+                None => return,
+            }
+        }
+    }
+
+    fn apply(&mut self, mut command: Box<ApplyCommand>) {
+        self.publish();
+        self.records.set_epoch(command.epoch);
+        core::mem::swap(&mut self.status, &mut command.status);
+        self.core.apply(clock::now(), core::mem::take(&mut command.apply));
+        self.commands.discard(command);
+    }
+
+    fn take_facts(&mut self, ready: Ready) -> io::Result<()> {
+        self.backlog.facts = false;
+        if ready.has(MONITOR) || self.monitor.reading() {
+            let pumped = self.monitor.pump(clock::now(), &mut self.core)?;
+            self.backlog.facts = pumped.more;
+            if pumped.news {
+                self.memberships.again();
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands over the packets that had arrived by `now`. When a deadline is due, the sockets are asked whatever epoll
+    /// said: something may have come in since.
+    fn take_packets(&mut self, ready: Ready, now: Instant, due: bool) -> io::Result<()> {
+        self.backlog.packets = false;
+        for family in [Family::V4, Family::V6] {
+            if due || ready.has(token(family)) {
+                let received = self.adverts.receive(family, now, &mut self.core)?;
+                self.backlog.packets |= received.more;
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what the core wants done; true when it has nothing left to do for ever.
+    fn put_out(&mut self, now: Instant) -> bool {
+        while let Some(op) = self.core.poll_membership() {
+            if let Err(refused) = self.memberships.change(op) {
+                let kind = RecordKind::MembershipRefused {
+                    ifindex: refused.membership.interface.index,
+                    group: refused.membership.group,
+                    errno: refused.errno,
+                };
+                self.records.push(now, kind);
+            }
+        }
+        self.adverts.send(now, &mut self.core);
+        let done = self.addresses.chunk(now, &mut self.core);
+        self.backlog.addresses = done == AddressSocket::FULL;
+        self.backlog.announcements = self.announcements.send(now, &mut self.core);
+        // Reports wait for the address operations before them, and the last report for the last advert.
+        if self.backlog.addresses || (self.stopping && self.adverts.retry_at().is_some()) {
+            return false;
+        }
+        self.report(if done > 0 { clock::now() } else { now })
+    }
+
+    /// Passes on the reports; true when the last one was among them.
+    fn report(&mut self, now: Instant) -> bool {
+        while let Some(event) = self.core.poll_event() {
+            if event.kind == EventKind::Resynced && self.monitor.resyncs() == 0 {
+                // The first reading is no news.
+                continue;
+            }
+            self.records.push(
+                event.at,
+                RecordKind::Event {
+                    kind: event.kind,
+                    took: took(&event, now),
+                },
+            );
+            if event.kind == EventKind::Stopped {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Makes reports and status visible to the others.
+    fn publish(&mut self) {
+        self.records.flush();
+        while let Some(slot) = self.core.poll_dirty() {
+            if let Some(Some(block)) = self.status.get(slot as usize)
+                && let Some(status) = self.core.status(slot)
+            {
+                block.publish(&status);
+            }
+        }
+        self.thread.overruns(self.adverts.overruns(), self.monitor.resyncs());
+    }
+
+    fn set_timer(&mut self) -> io::Result<()> {
+        // What a full device refused is not tried again before its time, whatever the core wants to announce.
+        let announcement = self.announcements.retry_at().or_else(|| self.core.next_announcement());
+        let at = [self.core.next_deadline(), announcement, self.adverts.retry_at()]
+            .into_iter()
+            .flatten()
+            .min();
+        self.backlog.overdue = at.is_some_and(|at| at <= clock::now());
+        if self.backlog.overdue {
+            Ok(())
+        } else {
+            self.timer.arm(at)
+        }
+    }
+
+    /// The loop has failed. Tells the peers and takes the addresses off, as far as that still works.
+    pub(crate) fn last_gasp(&mut self) {
+        let released = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let now = clock::now();
+            self.core.shutdown(now, true);
+            self.adverts.send(now, &mut self.core);
+            while self.addresses.chunk(now, &mut self.core) > 0 {}
+        }));
+        if released.is_err() {
+            // The core is beyond repair; what was installed is known without it.
+            self.addresses.withdraw_all();
+        }
+    }
+
+    /// Says that the thread ends; `failed`: not because it was told to.
+    pub(crate) fn end(&mut self, failed: bool) {
+        if failed {
+            self.records.push(clock::now(), RecordKind::Fatal);
+        }
+        self.thread.end();
+        self.records.wake();
+    }
+}
+
+const fn token(family: Family) -> u8 {
+    match family {
+        Family::V4 => ADVERTS_V4,
+        Family::V6 => ADVERTS_V6,
+    }
+}
+
+/// From the cause of a report, a deadline or a packet, until its last address operation was done.
+fn took(event: &Event, now: Instant) -> Duration {
+    let late = match &event.kind {
+        EventKind::Transition { evidence, .. } => evidence.late,
+        _ => Duration::ZERO,
+    };
+    now.since(event.at) + late
+}
