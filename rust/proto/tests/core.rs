@@ -766,3 +766,34 @@ fn a_priority_raised_in_backup_shifts_the_deadline_by_the_difference() {
     let after = bench.core.status(0).unwrap().next_deadline.unwrap();
     assert_eq!(before.since(after), Duration::from_millis(250));
 }
+
+#[test]
+fn higher_prio_send_advert_says_one_more_word_before_it_yields() {
+    for (keyword, more) in [(false, 0), (true, 1)] {
+        let mut bench = Bench::new(vec![RouterConfig {
+            higher_prio_send_advert: keyword,
+            ..config()
+        }]);
+        bench.become_master();
+        let sent = bench.adverts.len();
+        bench.hear(&Packet::default());
+        assert_eq!((bench.state(0), bench.adverts.len()), (State::Backup, sent + more));
+    }
+}
+
+#[test]
+fn lower_prio_no_advert_announces_without_an_advert() {
+    let mut bench = Bench::new(vec![RouterConfig {
+        lower_prio_no_advert: true,
+        ..config()
+    }]);
+    bench.become_master();
+    let (sent, announced) = (bench.adverts.len(), bench.announced.len());
+    let deadline = bench.core.next_protocol_deadline(0);
+    bench.hear(&Packet {
+        priority: 50,
+        ..Packet::default()
+    });
+    assert_eq!((bench.adverts.len(), bench.announced.len()), (sent, announced + 5));
+    assert_eq!(bench.core.next_protocol_deadline(0), deadline);
+}

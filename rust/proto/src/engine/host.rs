@@ -490,7 +490,7 @@ impl Core {
     /// Drops adverts that no longer have a router behind them.
     pub(super) fn forget_adverts(&mut self, slot: Slot) {
         self.adverts.retain(|queued| match queued {
-            QueuedAdvert::Current(other) | QueuedAdvert::Zero(other) => *other != slot,
+            QueuedAdvert::Current(other) | QueuedAdvert::Parting(other) | QueuedAdvert::Zero(other) => *other != slot,
             QueuedAdvert::Farewell(_) => true,
         });
     }

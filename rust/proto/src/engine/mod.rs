@@ -124,7 +124,10 @@ struct Key {
 /// An advert in the queue.
 #[derive(Debug)]
 enum QueuedAdvert {
+    /// Dropped when the router is no longer master by the time it would leave.
     Current(Slot),
+    /// The last one before it yields (`higher_prio_send_advert`).
+    Parting(Slot),
     Zero(Slot),
     /// Priority 0 of a router that no longer exists.
     Farewell(Box<Farewell>),

@@ -25,9 +25,10 @@ impl Core {
     /// The next advert to send. The bytes are good until the next call.
     pub fn poll_advert(&mut self) -> Option<AdvertTx<'_>> {
         loop {
-            let (slot, zero) = match self.adverts.pop_front()? {
-                QueuedAdvert::Current(slot) => (slot, false),
-                QueuedAdvert::Zero(slot) => (slot, true),
+            let (slot, zero, parting) = match self.adverts.pop_front()? {
+                QueuedAdvert::Current(slot) => (slot, false, false),
+                QueuedAdvert::Parting(slot) => (slot, false, true),
+                QueuedAdvert::Zero(slot) => (slot, true, true),
                 QueuedAdvert::Farewell(farewell) => {
                     let farewell = self.farewell.insert(farewell);
                     return Some(AdvertTx {
@@ -43,7 +44,7 @@ impl Core {
             let Some(router) = self.router_mut(slot) else {
                 continue;
             };
-            if !zero {
+            if !parting {
                 router.advert_queued = false;
                 if !matches!(router.phase, Phase::Master(_)) {
                     // It yielded after the advert was queued.

@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use super::{Core, Key};
+use super::{Core, Key, QueuedAdvert};
 use crate::time::{Duration, Instant};
 use crate::vrrp::config::{Family, Version};
 use crate::vrrp::output::IfId;
@@ -121,7 +121,7 @@ impl Core {
                 advertise_first,
             } => {
                 if advertise_first {
-                    self.advertise_now(now, slot);
+                    self.adverts.push_back(QueuedAdvert::Parting(slot));
                 }
                 self.yield_mastership(now, slot, reason);
             }
