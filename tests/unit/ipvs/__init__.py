@@ -1,0 +1,1 @@
+"""The IPVS codec and its two implementations."""
