@@ -7,3 +7,4 @@ pub mod output;
 pub mod report;
 pub mod router;
 pub mod stats;
+pub mod track;
