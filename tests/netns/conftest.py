@@ -17,7 +17,7 @@ KINDS: dict[str, type[Daemon]] = {"keepvip": Keepvip, "keepvipd": Keepvipd, "kee
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kind" in metafunc.fixturenames:
         names = metafunc.config.getoption("--daemons").split(",")
-        metafunc.parametrize("kind", names, indirect=True, scope="session")
+        metafunc.parametrize("kind", names, indirect=True)
 
 
 @pytest.fixture

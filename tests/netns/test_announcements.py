@@ -33,6 +33,7 @@ def test_two_batches_of_five_five_seconds_apart(pair: Pair, kind: type[Daemon]) 
     assert len(pair.tap.garps("10.0.0.1")) == 10
 
 
+@pytest.mark.ours("2.2.7 refreshes first after `refresh`, 2.4 after delay + refresh")
 def test_delay_repeat_and_refresh_are_configurable(pair: Pair, kind: type[Daemon]) -> None:
     extra = [
         "garp_master_delay 1",
