@@ -67,12 +67,13 @@ struct Backlog {
     facts: bool,
     addresses: bool,
     announcements: bool,
+    commands: bool,
     overdue: bool,
 }
 
 impl Backlog {
     const fn any(self) -> bool {
-        self.packets || self.facts || self.addresses || self.announcements || self.overdue
+        self.packets || self.facts || self.addresses || self.announcements || self.commands || self.overdue
     }
 }
 
@@ -183,19 +184,23 @@ impl Runtime {
         }
     }
 
-    /// Carries out what was asked for. A configuration waits until the host is known, and until nothing of the one
-    /// before is under way: reports name slots and groups of the configuration that they belong to.
+    /// Carries out what was asked for. A configuration waits until the host is known, and until the reports of the one
+    /// before are out: they name slots and groups of the configuration that they belong to.
     fn take_commands(&mut self, ready: Ready) {
         if ready.has(COMMANDS) {
             self.commands.wake.clear();
         }
+        self.backlog.commands = false;
         while let Some(command) = self.commands.peek() {
-            let busy = !self.monitor.started() || self.backlog.addresses;
-            if matches!(command, Command::Apply(_)) && busy {
+            if matches!(command, Command::Apply(_)) && (!self.monitor.started() || self.backlog.addresses) {
                 return;
             }
             match self.commands.pop() {
-                Some(Command::Apply(command)) => self.apply(command),
+                Some(Command::Apply(command)) => {
+                    self.apply(command);
+                    self.backlog.commands = self.commands.peek().is_some();
+                    return;
+                }
                 Some(Command::Shutdown { release }) => {
                     self.stopping = true;
                     self.core.shutdown(clock::now(), release);
@@ -304,11 +309,11 @@ impl Runtime {
             .flatten()
             .min();
         self.backlog.overdue = at.is_some_and(|at| at <= clock::now());
-        if self.backlog.overdue {
-            Ok(())
-        } else {
-            self.timer.arm(at)
+        if !self.backlog.overdue {
+            self.timer.arm(at)?;
         }
+        self.thread.sleeps_until(at);
+        Ok(())
     }
 
     /// The loop has failed. Tells the peers and takes the addresses off, as far as that still works.

@@ -224,6 +224,7 @@ pub(crate) struct ThreadStatus {
     realtime: AtomicBool,
     memory_locked: AtomicBool,
     ended: AtomicBool,
+    wake_due: AtomicU64,
 }
 
 /// [`ThreadStatus`] as plain numbers.
@@ -243,6 +244,8 @@ pub struct PublishedThreadStatus {
     pub memory_locked: bool,
     /// The thread has ended.
     pub ended: bool,
+    /// When it will turn at the latest; long past this it hangs. `None`: not before something happens.
+    pub wake_due: Option<Instant>,
 }
 
 impl ThreadStatus {
@@ -264,6 +267,11 @@ impl ThreadStatus {
         self.memory_locked.store(memory_locked, Ordering::Relaxed);
     }
 
+    pub(crate) fn sleeps_until(&self, at: Option<Instant>) {
+        self.wake_due
+            .store(at.map_or(NEVER, Instant::as_micros), Ordering::Relaxed);
+    }
+
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
     }
@@ -278,6 +286,7 @@ impl ThreadStatus {
             realtime: self.realtime.load(Ordering::Relaxed),
             memory_locked: self.memory_locked.load(Ordering::Relaxed),
             ended: self.ended.load(Ordering::Acquire),
+            wake_due: time(self.wake_due.load(Ordering::Relaxed)),
         }
     }
 }

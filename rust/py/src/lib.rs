@@ -1,7 +1,27 @@
 //! The Python module `keepvip._core`: converts between Python and the engine, and nothing else.
 
+mod config;
+mod engine;
+mod error;
+mod event;
+mod status;
+
 use pyo3::prelude::*;
 
 /// The native half of keepvip; `keepvip.engine` is its only importer.
 #[pymodule(gil_used = false)]
-mod _core {}
+mod _core {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::engine::Engine;
+
+    /// How the module was compiled: "debug" or "release".
+    #[pymodule_export]
+    const BUILD_PROFILE: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

@@ -1,0 +1,222 @@
+//! From the attributes of `keepvip.config.model.VrrpInstance` to the configuration of a router.
+
+use std::net::IpAddr;
+
+use keepvip_proto::time::Duration;
+use keepvip_proto::vrrp::config::{Family, GarpConfig, IfName, RouterConfig, Version, Vip};
+use keepvip_proto::wire::rtnl::AddressFlags;
+use pyo3::prelude::*;
+
+use crate::error::Error;
+
+/// A `VrrpInstance`, as far as the engine cares.
+#[derive(FromPyObject)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a keyword of the configuration of its own"
+)]
+pub(crate) struct Instance {
+    interface: String,
+    family: u8,
+    version: u8,
+    vrid: u8,
+    priority: u8,
+    initial_master: bool,
+    advert_int_us: u64,
+    nopreempt: bool,
+    preempt_delay_us: u64,
+    down_timer_adverts: u8,
+    skip_check_adv_addr: bool,
+    lower_prio_no_advert: bool,
+    higher_prio_send_advert: bool,
+    owner_ignore_adverts: bool,
+    checksum_as_v2: bool,
+    timer_expired_backup: Option<u8>,
+    authentication: Option<Authentication>,
+    source: Option<String>,
+    mcast_dst: String,
+    dont_track_primary: bool,
+    addresses: Vec<Address>,
+    excluded: Vec<Address>,
+    garp: Garp,
+}
+
+/// An `Authentication`.
+#[derive(FromPyObject)]
+struct Authentication {
+    password: Vec<u8>,
+}
+
+/// A `VirtualAddress`.
+#[derive(FromPyObject)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a keyword of the configuration of its own"
+)]
+struct Address {
+    address: String,
+    prefix_len: u8,
+    dev: Option<String>,
+    scope: u8,
+    brd: Option<String>,
+    label: Option<String>,
+    peer: Option<String>,
+    peer_prefix_len: Option<u8>,
+    no_track: bool,
+    nodad: bool,
+    home: bool,
+    mngtmpaddr: bool,
+    noprefixroute: bool,
+    autojoin: bool,
+    preferred_lft_s: Option<u32>,
+}
+
+/// A `GarpConfig`.
+#[derive(FromPyObject)]
+struct Garp {
+    delay_s: u64,
+    repeat: u16,
+    refresh_s: u64,
+    refresh_repeat: u16,
+    lower_prio_delay_s: u64,
+    lower_prio_repeat: u16,
+    garp_interval_us: u64,
+    gna_interval_us: u64,
+}
+
+impl TryFrom<Instance> for RouterConfig {
+    type Error = Error;
+
+    fn try_from(instance: Instance) -> Result<Self, Error> {
+        let advertised = instance.addresses.into_iter().map(|address| vip(address, true));
+        let excluded = instance.excluded.into_iter().map(|address| vip(address, false));
+        Ok(Self {
+            netns: 0,
+            interface: interface("interface", &instance.interface)?,
+            family: match instance.family {
+                4 => Family::V4,
+                6 => Family::V6,
+                other => return Err(bad("family", "neither 4 nor 6", other)),
+            },
+            version: match instance.version {
+                2 => Version::V2,
+                3 => Version::V3,
+                other => return Err(bad("version", "neither 2 nor 3", other)),
+            },
+            vrid: not_zero("vrid", instance.vrid)?,
+            priority: not_zero("priority", instance.priority)?,
+            initial_master: instance.initial_master,
+            advert_interval: Duration::from_micros(not_zero("advert_int_us", instance.advert_int_us)?),
+            nopreempt: instance.nopreempt,
+            preempt_delay: Duration::from_micros(instance.preempt_delay_us),
+            down_timer_adverts: not_zero("down_timer_adverts", instance.down_timer_adverts)?,
+            skip_check_adv_addr: instance.skip_check_adv_addr,
+            lower_prio_no_advert: instance.lower_prio_no_advert,
+            higher_prio_send_advert: instance.higher_prio_send_advert,
+            owner_ignore_adverts: instance.owner_ignore_adverts,
+            checksum_as_v2: instance.checksum_as_v2,
+            timer_expired_backup: instance.timer_expired_backup,
+            password: instance.authentication.map(password).transpose()?,
+            source: optional("source", instance.source.as_deref(), address)?,
+            group: group(&instance.mcast_dst)?,
+            dont_track_primary: instance.dont_track_primary,
+            vips: advertised.chain(excluded).collect::<Result<_, _>>()?,
+            garp: garp(&instance.garp),
+        })
+    }
+}
+
+fn vip(from: Address, advertised: bool) -> Result<Vip, Error> {
+    let flags = [
+        (from.nodad, AddressFlags::NODAD),
+        (from.home, AddressFlags::HOME),
+        (from.mngtmpaddr, AddressFlags::MNGTMPADDR),
+        (from.noprefixroute, AddressFlags::NOPREFIXROUTE),
+        (from.autojoin, AddressFlags::MCAUTOJOIN),
+    ];
+    let flags = flags
+        .into_iter()
+        .filter(|(set, _)| *set)
+        .fold(AddressFlags::NONE, |all, (_, flag)| all.union(flag));
+    let addr = address("address", &from.address)?;
+    // With a peer the kernel's prefix length is the peer's.
+    let prefix_len = match from.peer {
+        Some(_) => from.peer_prefix_len.unwrap_or(from.prefix_len),
+        None => from.prefix_len,
+    };
+    if prefix_len > Family::of(&addr).max_prefix_len() {
+        return Err(bad("prefix_len", "longer than the address", prefix_len));
+    }
+    Ok(Vip {
+        addr,
+        prefix_len,
+        dev: optional("dev", from.dev.as_deref(), interface)?,
+        scope: from.scope,
+        broadcast: optional("brd", from.brd.as_deref(), address)?,
+        label: optional("label", from.label.as_deref(), interface)?,
+        peer: optional("peer", from.peer.as_deref(), address)?,
+        flags: flags.0,
+        preferred_lft_s: from.preferred_lft_s,
+        no_track: from.no_track,
+        advertised,
+    })
+}
+
+const fn garp(from: &Garp) -> GarpConfig {
+    GarpConfig {
+        delay: Duration::from_secs(from.delay_s),
+        repeat: from.repeat,
+        refresh: Duration::from_secs(from.refresh_s),
+        refresh_repeat: from.refresh_repeat,
+        lower_prio_delay: Duration::from_secs(from.lower_prio_delay_s),
+        lower_prio_repeat: from.lower_prio_repeat,
+        garp_interval: Duration::from_micros(from.garp_interval_us),
+        gna_interval: Duration::from_micros(from.gna_interval_us),
+    }
+}
+
+fn password(from: Authentication) -> Result<[u8; 8], Error> {
+    // The password itself has no place in a message.
+    <[u8; 8]>::try_from(from.password).map_err(|from| bad("password", "not 8 octets", from.len()))
+}
+
+fn interface(field: &'static str, name: &str) -> Result<IfName, Error> {
+    IfName::new(name).ok_or_else(|| bad(field, "not a name of 1 to 15 octets", name))
+}
+
+fn address(field: &'static str, text: &str) -> Result<IpAddr, Error> {
+    text.parse().map_err(|_| bad(field, "not an IP address", text))
+}
+
+fn group(text: &str) -> Result<IpAddr, Error> {
+    let group = address("mcast_dst", text)?;
+    if group.is_multicast() {
+        Ok(group)
+    } else {
+        Err(bad("mcast_dst", "not a multicast group", text))
+    }
+}
+
+fn optional<T>(
+    field: &'static str,
+    text: Option<&str>,
+    parse: impl FnOnce(&'static str, &str) -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    text.map(|text| parse(field, text)).transpose()
+}
+
+fn not_zero<T: Default + PartialEq + ToString>(field: &'static str, value: T) -> Result<T, Error> {
+    if value == T::default() {
+        Err(bad(field, "must not be zero", value))
+    } else {
+        Ok(value)
+    }
+}
+
+fn bad(field: &'static str, problem: &'static str, value: impl ToString) -> Error {
+    Error::Value {
+        field,
+        problem,
+        value: value.to_string(),
+    }
+}

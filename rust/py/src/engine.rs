@@ -1,0 +1,158 @@
+//! The engine as a Python class.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use keepvip_io::{ApplyCommand, Options, Record, StatusBlock};
+use keepvip_proto::engine::{Apply, Change, GroupConfig};
+use keepvip_proto::time::Instant;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+
+use crate::config::Instance;
+use crate::error::Error;
+use crate::{event, status};
+
+/// A change of one slot: "add" or "update" with an instance, "remove" without.
+type PyChange = (String, u32, Option<Instance>);
+
+/// A running engine thread. See `_core.pyi`.
+#[pyclass(frozen, module = "keepvip._core")]
+pub(crate) struct Engine {
+    engine: keepvip_io::Engine,
+    /// Blocks that the thread publishes to, by slot.
+    blocks: Mutex<Vec<Option<Arc<StatusBlock>>>>,
+}
+
+#[pymethods]
+impl Engine {
+    #[new]
+    #[pyo3(signature = (*, rt_priority, lock_memory))]
+    fn new(py: Python<'_>, rt_priority: Option<u8>, lock_memory: bool) -> Result<Self, Error> {
+        let options = Options {
+            rt_priority,
+            lock_memory,
+        };
+        let engine = py.detach(|| keepvip_io::Engine::start(options))?;
+        Ok(Self {
+            engine,
+            blocks: Mutex::default(),
+        })
+    }
+
+    #[getter]
+    fn notices(&self) -> Vec<String> {
+        self.engine.notices().to_vec()
+    }
+
+    #[pyo3(signature = (*, changes, groups, epoch, clear_residue, hold_until_us))]
+    fn apply(
+        &self,
+        changes: Vec<PyChange>,
+        groups: Vec<Vec<u32>>,
+        epoch: u32,
+        clear_residue: bool,
+        hold_until_us: Option<u64>,
+    ) -> Result<(), Error> {
+        // All of it is converted before anything is changed.
+        let changes = changes.into_iter().map(change).collect::<Result<Vec<_>, _>>()?;
+        let mut blocks = lock(&self.blocks);
+        let mut next = blocks.clone();
+        for change in &changes {
+            match change {
+                Change::Add { slot, .. } => {
+                    let at = *slot as usize;
+                    next.resize_with(next.len().max(at + 1), || None);
+                    next[at] = Some(Arc::default());
+                }
+                Change::Remove { slot } => {
+                    if let Some(block) = next.get_mut(*slot as usize) {
+                        *block = None;
+                    }
+                }
+                Change::Update { .. } => {}
+            }
+        }
+        let apply = Apply {
+            changes,
+            groups: groups.into_iter().map(|members| GroupConfig { members }).collect(),
+            clear_residue,
+            hold_until: hold_until_us.map(Instant::from_micros),
+        };
+        self.engine.apply(Box::new(ApplyCommand {
+            apply,
+            status: next.clone(),
+            epoch,
+        }))?;
+        *blocks = next;
+        Ok(())
+    }
+
+    fn fileno(&self) -> i32 {
+        self.engine.wake().raw()
+    }
+
+    fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let mut records: Vec<Record> = Vec::new();
+        self.engine.drain(|record| records.push(record));
+        let tuples = records
+            .iter()
+            .map(|record| event::record(py, record))
+            .collect::<PyResult<Vec<_>>>()?;
+        PyList::new(py, tuples)
+    }
+
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let blocks = lock(&self.blocks).clone();
+        let published = blocks
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, block)| Some((slot, block.as_ref()?.read())));
+        let routers = published
+            .map(|(slot, published)| status::router(py, slot, &published))
+            .collect::<PyResult<Vec<_>>>()?;
+        let thread = status::thread(py, &self.engine.status())?;
+        (thread, PyList::new(py, routers)?).into_pyobject(py)
+    }
+
+    #[getter]
+    fn ended(&self) -> bool {
+        self.engine.status().ended
+    }
+
+    #[getter]
+    fn wake_due_us(&self) -> Option<u64> {
+        self.engine.status().wake_due.map(Instant::as_micros)
+    }
+
+    #[pyo3(signature = (*, release))]
+    fn stop(&self, release: bool) -> Result<(), Error> {
+        Ok(self.engine.stop(release)?)
+    }
+
+    fn join(&self, py: Python<'_>) -> Option<String> {
+        py.detach(|| self.engine.join()).err()
+    }
+
+    fn crash(&self) -> Result<(), Error> {
+        Ok(self.engine.crash()?)
+    }
+}
+
+fn change((kind, slot, instance): PyChange) -> Result<Change, Error> {
+    match (kind.as_str(), instance) {
+        ("add", Some(instance)) => Ok(Change::Add {
+            slot,
+            config: Box::new(instance.try_into()?),
+        }),
+        ("update", Some(instance)) => Ok(Change::Update {
+            slot,
+            config: Box::new(instance.try_into()?),
+        }),
+        ("remove", None) => Ok(Change::Remove { slot }),
+        _ => Err(Error::Change(kind, slot)),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
