@@ -41,9 +41,7 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True, gc=False, eq=False):
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        return all(
-            getattr(self, field) == getattr(other, field) for field in self.__struct_fields__ if field != "span"
-        )
+        return all(getattr(self, field) == getattr(other, field) for field in self.__struct_fields__ if field != "span")
 
     def __hash__(self) -> int:
         return hash(tuple(getattr(self, field) for field in self.__struct_fields__ if field != "span"))

@@ -1,0 +1,236 @@
+"""The tree becomes the model. Every mistake is a diagnostic; nothing raises, nothing stops at the first one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from keepvip.config.build_global import build_global
+from keepvip.config.build_instance import build_instance
+from keepvip.config.build_script import build_notify
+from keepvip.config.diagnostic import ConfigTestClass, Related
+from keepvip.config.keywords import ROOT
+from keepvip.config.keywords.sync_group import VRRP_SYNC_GROUP
+from keepvip.config.model import Config, InstanceKey, SyncGroup, VrrpInstance
+from keepvip.config.settings import Context, Setting, Settings, read_block
+from keepvip.config.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from keepvip.config.build_instance import InstanceDefaults
+    from keepvip.config.diagnostic import Diagnostics
+    from keepvip.config.facts import HostFacts
+    from keepvip.config.tree import Node
+
+__all__ = ["Built", "build"]
+
+
+class Built:
+    """A configuration together with the statements it was made from, for rules that point at single lines."""
+
+    __slots__ = ("config", "fatal", "instance_settings", "root")
+
+    def __init__(self, config: Config, root: Settings, instance_settings: dict[str, Settings], *, fatal: bool) -> None:
+        self.config = config
+        self.root = root
+        self.instance_settings = instance_settings
+        """By instance name."""
+        self.fatal = fatal
+        """keepalived would not start with this: `config` is only what could be made of it."""
+
+
+def build(
+    nodes: Sequence[Node], *, diagnostics: Diagnostics, facts: HostFacts | None = None, files: tuple[str, ...] = ()
+) -> Built:
+    """The model of a whole file. Interfaces that do not exist and the like are the business of `check.py`."""
+    ctx = Context(diagnostics, facts)
+    root = read_block(ctx, nodes, ROOT)
+    namespace = root.get("net_namespace")
+    if namespace is not None:
+        # Ignoring it would put the addresses into the wrong network, so this is never only a warning.
+        ctx.refuse_all(
+            "wrong-namespace",
+            f"keepvip cannot enter the network namespace `{namespace.value}` by itself yet",
+            namespace.span,
+            hint=f"start it there: ip netns exec {namespace.value} keepvip run ...",
+        )
+    defs, defaults = build_global(
+        ctx, [node for block in _all(root, "global_defs") for node in block.node.children or ()]
+    )
+    groups = _read_groups(ctx, root)
+    instances, settings, refused = _instances(ctx, root, defaults, groups)
+    sync_groups = _sync_groups(ctx, groups, instances, refused, defaults)
+    _no_shared_vrid(ctx, list(instances.values()))
+    config = Config(
+        global_defs=defs,
+        sync_groups=sync_groups,
+        instances=tuple(instances.values()),
+        files=files,
+        net_namespace=str(namespace.value) if namespace is not None else None,
+        instance_name=root["instance"].value if "instance" in root else None,
+        use_pid_dir="use_pid_dir" in root or "instance" in root or namespace is not None,
+    )
+    return Built(config, root, settings, fatal=ctx.fatal)
+
+
+def _all(root: Settings, name: str) -> list[Setting]:
+    setting = root.get(name)
+    return setting.all() if setting is not None else []
+
+
+def _new_name(ctx: Context, block: Setting, seen: dict[str, Node]) -> bool:
+    """Whether this is the first block with its name; a second one is skipped."""
+    first = seen.setdefault(str(block.value), block.node)
+    if first is block.node:
+        return True
+    ctx.diagnostics.error(
+        "duplicate-name",
+        f"there is a {block.keyword.name} `{block.value}` already: this one is skipped",
+        block.span,
+        hint="give it another name",
+        related=[Related("the first one is here", first.span)],
+    )
+    return False
+
+
+# sync groups, first half: who belongs to whom is needed before the instances are built
+
+
+def _read_groups(ctx: Context, root: Settings) -> dict[str, tuple[Setting, Settings]]:
+    seen: dict[str, Node] = {}
+    return {
+        str(block.value): (block, read_block(ctx, block.node.children or (), VRRP_SYNC_GROUP))
+        for block in _all(root, "vrrp_sync_group")
+        if _new_name(ctx, block, seen)
+    }
+
+
+def _members(settings: Settings) -> list[Node]:
+    setting = settings.get("group")
+    return list(setting.node.children or ()) if setting is not None else []
+
+
+# instances
+
+
+def _instances(
+    ctx: Context,
+    root: Settings,
+    defaults: InstanceDefaults,
+    groups: dict[str, tuple[Setting, Settings]],
+) -> tuple[dict[str, VrrpInstance], dict[str, Settings], set[str]]:
+    """All instances that can be run, their settings, and the names of those that cannot."""
+    from_group: dict[str, bool] = {}
+    for _, group in groups.values():
+        if "notify_priority_changes" in group:
+            for member in _members(group):
+                from_group.setdefault(member.keyword, group.value("notify_priority_changes", False))
+    seen: dict[str, Node] = {}
+    instances: dict[str, VrrpInstance] = {}
+    settings: dict[str, Settings] = {}
+    refused: set[str] = set()
+    for block in _all(root, "vrrp_instance"):
+        name = str(block.value)
+        if not _new_name(ctx, block, seen):
+            continue
+        built = build_instance(ctx, name, block.node, defaults, notify_priority_changes=from_group.get(name))
+        if built is None:
+            refused.add(name)
+        else:
+            instances[name], settings[name] = built
+    return instances, settings, refused
+
+
+def _no_shared_vrid(ctx: Context, instances: list[VrrpInstance]) -> None:
+    """Two instances with one identity would answer each other's adverts (vrrp-behaviour.md 7)."""
+    seen: dict[InstanceKey, VrrpInstance] = {}
+    for instance in instances:
+        other = seen.setdefault(instance.key, instance)
+        if other is instance:
+            continue
+        ctx.refuse_all(
+            "duplicate-vrid",
+            f"`{instance.name}` and `{other.name}` both use VRID {instance.vrid} with IPv{instance.family} on"
+            f" {instance.interface}",
+            instance.span,
+            hint=f"use another virtual_router_id{_free_vrid(instance, instances)}",
+            related=[Related("the other one is here", other.span)] if other.span is not None else (),
+        )
+
+
+def _free_vrid(instance: VrrpInstance, instances: list[VrrpInstance]) -> str:
+    """A VRID that is not taken on the same interface."""
+    taken = {other.vrid for other in instances if other.interface == instance.interface}
+    free = next((vrid for vrid in range(instance.vrid, 256) if vrid not in taken), None)
+    return f", such as {free}, on all nodes" if free is not None else ""
+
+
+# sync groups, second half
+
+
+def _sync_groups(
+    ctx: Context,
+    groups: dict[str, tuple[Setting, Settings]],
+    instances: dict[str, VrrpInstance],
+    refused: set[str],
+    defaults: InstanceDefaults,
+) -> tuple[SyncGroup, ...]:
+    found: list[SyncGroup] = []
+    owner: dict[str, tuple[str, Node]] = {}
+    for name, (block, settings) in groups.items():
+        members: list[str] = []
+        for node in _members(settings):
+            if _may_join(ctx, name, node, instances, refused, owner):
+                owner[node.keyword] = (name, node)
+                members.append(node.keyword)
+        if not members:
+            ctx.diagnostics.error("empty-group", f"sync group `{name}` has no member and is dropped", block.span)
+            continue
+        if len(members) == 1:
+            ctx.diagnostics.warning(
+                "group-of-one",
+                f"sync group `{name}` has only one member: there is nothing to keep in step",
+                block.span,
+                kind=ConfigTestClass.GENERAL,
+            )
+        found.append(
+            SyncGroup(
+                name=name,
+                members=tuple(members),
+                notify=build_notify(ctx, settings, defaults.scripts),
+                smtp_alert=settings.value("smtp_alert", defaults.smtp_alert),
+                sync_group_tracking_weight="sync_group_tracking_weight" in settings,
+                span=block.span,
+            )
+        )
+    return tuple(found)
+
+
+def _may_join(
+    ctx: Context,
+    group: str,
+    node: Node,
+    instances: dict[str, VrrpInstance],
+    refused: set[str],
+    owner: dict[str, tuple[str, Node]],
+) -> bool:
+    member = node.keyword
+    if member not in instances:
+        if member in refused:
+            message = f"`{member}` is not run, so sync group `{group}` goes on without it"
+        else:
+            message = f"sync group `{group}` has a member `{member}`, but there is no such vrrp_instance"
+        ctx.diagnostics.error("unknown-member", message, node.span, hint=did_you_mean(member, instances))
+        return False
+    first = owner.get(member)
+    if first is not None:
+        ctx.diagnostics.error(
+            "two-groups",
+            f"`{member}` is in sync group `{first[0]}` already and cannot be in `{group}` too"
+            if first[0] != group
+            else f"`{member}` is listed twice in sync group `{group}`",
+            node.span,
+            related=[Related("the first time is here", first[1].span)],
+        )
+        return False
+    return True

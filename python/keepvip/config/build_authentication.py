@@ -1,0 +1,62 @@
+"""`authentication`: the password of VRRPv2 (config-keywords.md 7.6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from keepvip.config.diagnostic import ConfigTestClass
+from keepvip.config.keywords.authentication import AUTHENTICATION
+from keepvip.config.model import Authentication
+from keepvip.config.settings import read_block
+
+if TYPE_CHECKING:
+    from keepvip.config.settings import Context, Setting
+    from keepvip.config.source import Span
+
+__all__ = ["build_authentication"]
+
+MAX_PASSWORD = 8
+
+
+def build_authentication(
+    ctx: Context, name: str, setting: Setting | None, *, version: int, strict: bool
+) -> tuple[Authentication | None, bool]:
+    """What proves the adverts, and whether it is something that refuses the instance."""
+    if setting is None:
+        return None, False
+
+    def warn(code: str, message: str, span: Span, hint: str = "") -> None:
+        ctx.diagnostics.warning(code, f"`{name}`: {message}", span, hint=hint, kind=ConfigTestClass.GENERAL)
+
+    found = read_block(ctx, setting.node.children or (), AUTHENTICATION)
+    kind, secret = found.get("auth_type"), found.get("auth_pass")
+    if version == 3 or strict:
+        reason = "strict mode" if strict else "version 3"
+        hint = "" if strict else "auth_hmac is the one that works with version 3"
+        warn("authentication-ignored", f"{reason} has no authentication: this block is ignored", setting.span, hint)
+        return None, False
+    if kind is None:
+        if "auth_type" not in found.refused:
+            warn("no-authentication", "authentication without auth_type does nothing", setting.span)
+        return None, False
+    if kind.value == "AH":
+        ctx.diagnostics.error(
+            "not-supported-yet",
+            "`auth_type AH` is known but not supported yet, and without it its peers would reject what it sends:"
+            " the instance is refused",
+            kind.span,
+            hint="leave this instance to keepalived for now, or use auth_type PASS on all nodes",
+        )
+        return None, True
+    if secret is None or not secret.value:
+        warn("no-authentication", "authentication without auth_pass does nothing", setting.span)
+        return None, False
+    password = str(secret.value).encode("utf-8", "surrogateescape")
+    if len(password) > MAX_PASSWORD:
+        warn(
+            "password-cut",
+            f"the password is cut to its first {MAX_PASSWORD} characters",
+            secret.node.arg_span(0),
+            "VRRPv2 has room for 8; the rest is not checked on any node",
+        )
+    return Authentication(kind="PASS", password=password[:MAX_PASSWORD].ljust(MAX_PASSWORD, b"\0")), False

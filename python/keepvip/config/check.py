@@ -1,0 +1,295 @@
+"""Rules about the configuration as a whole: it can be run, but is it meant like that?
+
+Every rule has a name, which is the code of its diagnostics. What makes a configuration impossible is found earlier, by
+the builders; everything here is a warning or a note.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from keepvip.config.diagnostic import ConfigTestClass, Related
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from keepvip.config.build import Built
+    from keepvip.config.diagnostic import Diagnostics
+    from keepvip.config.facts import HostFacts, InterfaceAddress
+    from keepvip.config.model import NotifyScripts, Script, VirtualAddress, VrrpInstance
+    from keepvip.config.source import Span
+
+__all__ = ["RULES", "Rule", "check"]
+
+_NOTIFY_FIELDS = ("master", "backup", "fault", "stop", "any", "deleted", "rx_lower")
+_ROOT_UID = 0
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One rule: what it is called, what it is about, and how it is tested."""
+
+    name: str
+    doc: str
+    test: Callable[[Lint], None]
+
+
+class Lint:
+    """One run over one configuration."""
+
+    def __init__(self, built: Built, diagnostics: Diagnostics, facts: HostFacts | None) -> None:
+        self.config = built.config
+        self.built = built
+        self.diagnostics = diagnostics
+        self.facts = facts
+
+    def place(self, instance: VrrpInstance, keyword: str) -> Span | None:
+        """Where a setting of an instance stands; the instance itself if it is not set there."""
+        setting = self.built.instance_settings[instance.name].get(keyword)
+        return setting.span if setting is not None else instance.span
+
+    def address_place(self, instance: VrrpInstance, address: VirtualAddress) -> Span | None:
+        """Where an address of an instance stands."""
+        settings = self.built.instance_settings[instance.name]
+        for keyword in ("virtual_ipaddress", "virtual_ipaddress_excluded"):
+            for block in settings[keyword].all() if keyword in settings else ():
+                for node in block.node.children or ():
+                    if node.keyword.partition("/")[0].lower() == address.address:
+                        return node.span
+        return self.place(instance, "virtual_ipaddress")
+
+    def scripts(self) -> Iterator[Script]:
+        """Every script, each place once."""
+        owners: list[NotifyScripts] = [instance.notify for instance in self.config.instances]
+        owners += [group.notify for group in self.config.sync_groups]
+        for notify in owners:
+            if notify.wanted:
+                for field in _NOTIFY_FIELDS:
+                    script = getattr(notify, field)
+                    if script is not None and not isinstance(script, bool):
+                        yield script
+
+
+def check(built: Built, *, diagnostics: Diagnostics, facts: HostFacts | None = None) -> None:
+    """Applies all rules. Those that need to know the host are silent without `facts`."""
+    lint = Lint(built, diagnostics, facts)
+    for rule in RULES:
+        rule.test(lint)
+
+
+def _nothing_to_do(lint: Lint) -> None:
+    if not lint.config.instances and "vrrp_instance" not in lint.built.root:
+        lint.diagnostics.warning(
+            "nothing-to-do",
+            "there is no vrrp_instance: keepvip has nothing to do",
+            kind=ConfigTestClass.NONE,
+        )
+
+
+def _mail_goes_nowhere(lint: Lint) -> None:
+    defs = lint.config.global_defs
+    missing = [
+        name for name, given in (("smtp_server", defs.smtp_host), ("notification_email", defs.emails)) if not given
+    ]
+    wanted = next((instance for instance in lint.config.instances if instance.smtp_alert), None)
+    if not missing and wanted is None and not any(group.smtp_alert for group in lint.config.sync_groups):
+        if lint.config.instances:
+            lint.diagnostics.note(
+                "mail-never-wanted",
+                "server and recipients of mail are set, but smtp_alert is off everywhere: no mail is sent",
+                hint="write smtp_alert into global_defs, or into the instances and groups that matter",
+            )
+    elif missing and wanted is not None:
+        lint.diagnostics.warning(
+            "mail-goes-nowhere",
+            f"smtp_alert is on, but no mail is sent without {' and '.join(missing)}",
+            lint.place(wanted, "smtp_alert"),
+            hint=f"set {' and '.join(missing)} in global_defs",
+        )
+
+
+def _address_in_two_instances(lint: Lint) -> None:
+    seen: dict[tuple[str, str], VrrpInstance] = {}
+    for instance in lint.config.instances:
+        for address in (*instance.addresses, *instance.excluded):
+            other = seen.setdefault((address.address, address.dev or instance.interface), instance)
+            if other is not instance:
+                place = lint.address_place(other, address)
+                lint.diagnostics.warning(
+                    "address-in-two-instances",
+                    f"`{address.address}` belongs to `{other.name}` and to `{instance.name}`: the one that leaves"
+                    " MASTER takes it away from the other",
+                    lint.address_place(instance, address),
+                    related=[Related("it is also here", place)] if place is not None else (),
+                )
+
+
+def _address_off_subnet(lint: Lint) -> None:
+    if lint.facts is None:
+        return
+    # A restarted daemon finds its own addresses: they prove nothing about the subnets of the interface.
+    own = {a.address for instance in lint.config.instances for a in (*instance.addresses, *instance.excluded)}
+    for instance in lint.config.instances:
+        for address in (*instance.addresses, *instance.excluded):
+            interface = address.dev or instance.interface
+            present = [
+                found
+                for found in lint.facts.addresses.get(interface, ())
+                if found.family == address.family
+                and found.address not in own
+                and found.prefix_len < _full(found.family)
+            ]
+            if not present or address.peer is not None or any(_in_subnet(address.address, found) for found in present):
+                continue
+            if address.family == 6 and address.address.startswith("fe80:"):
+                continue
+            subnets = ", ".join(f"{found.address}/{found.prefix_len}" for found in present[:3])
+            lint.diagnostics.warning(
+                "address-off-subnet",
+                f"`{address.address}` is in no subnet of {interface} ({subnets}): its neighbours will not find it",
+                lint.address_place(instance, address),
+                hint="mend the address or the interface; ignore this if the address is routed to this host",
+            )
+
+
+def _source_not_here(lint: Lint) -> None:
+    if lint.facts is None:
+        return
+    for instance in lint.config.instances:
+        if instance.source is None:
+            continue
+        present = lint.facts.addresses.get(instance.interface, ())
+        if present and all(found.address != instance.source for found in present):
+            lint.diagnostics.warning(
+                "source-not-here",
+                f"`{instance.source}` is not an address of {instance.interface}",
+                lint.place(instance, "mcast_src_ip"),
+            )
+
+
+def _strict_has_no_filter(lint: Lint) -> None:
+    strict = next((instance for instance in lint.config.instances if instance.strict and not instance.accept), None)
+    if strict is not None:
+        lint.diagnostics.note(
+            "strict-has-no-filter",
+            "strict mode turns accept mode off, but there is no packet filter yet: packets for the addresses are"
+            " accepted",
+            lint.place(strict, "strict_mode"),
+        )
+
+
+def _script_security_off(lint: Lint) -> None:
+    first = next(lint.scripts(), None) if not lint.config.global_defs.enable_script_security else None
+    if first is not None:
+        found = lint.facts is None or _find(lint.facts, first.argv[0]) is not None
+        lint.diagnostics.warning(
+            "script-security-off",
+            "scripts are run without script security",
+            first.span,
+            hint="write enable_script_security into global_defs",
+            kind=ConfigTestClass.SECURITY if found else ConfigTestClass.NONE,
+        )
+
+
+def _script_cannot_run(lint: Lint) -> None:
+    if lint.facts is None:
+        return
+    security = lint.config.global_defs.enable_script_security
+    for script in lint.scripts():
+        name = script.argv[0]
+        path = _find(lint.facts, name)
+        if path is None:
+            lint.diagnostics.warning("script-missing", f"there is no `{name}`: it cannot be run", script.span)
+            continue
+        if "/" not in name:
+            lint.diagnostics.warning(
+                "script-without-path", f"`{name}` is searched in PATH: `{path}` is run", script.span,
+                hint=f"write {path}",
+            )  # fmt: skip
+        found = lint.facts.stat(path)
+        if isinstance(found, OSError):
+            continue
+        user = lint.facts.user(script.user) if script.user is not None else None
+        uid = user.uid if user is not None else os.geteuid()
+        if not stat.S_ISREG(found.st_mode) or not _may_execute(found, uid, user.gid if user is not None else 0):
+            who = script.user or "the daemon's user"
+            lint.diagnostics.warning(
+                "script-not-executable", f"`{path}` cannot be executed by {who}", script.span, hint=f"chmod +x {path}"
+            )
+        elif uid == _ROOT_UID:
+            weak = _weak_component(lint.facts, path)
+            if weak is not None:
+                lint.diagnostics.warning(
+                    "script-insecure",
+                    f"others than root can change `{weak}`, and `{path}` is run as root"
+                    + (": script security forbids that, so it is not run" if security else ""),
+                    script.span,
+                    hint=f"chown root {weak}; chmod go-w {weak}",
+                )
+
+
+def _find(facts: HostFacts, name: str) -> str | None:
+    """The file that a command means; None if there is none."""
+    if "/" in name:
+        return None if isinstance(facts.stat(name), OSError) else name
+    for directory in os.get_exec_path():
+        path = os.path.join(directory or ".", name)  # noqa: PTH118  (pathlib costs start-up time)
+        if not isinstance(facts.stat(path), OSError):
+            return path
+    return None
+
+
+def _may_execute(found: os.stat_result, uid: int, gid: int) -> bool:
+    if uid == _ROOT_UID:
+        return bool(found.st_mode & 0o111)
+    if found.st_uid == uid:
+        return bool(found.st_mode & stat.S_IXUSR)
+    if found.st_gid == gid:
+        return bool(found.st_mode & stat.S_IXGRP)
+    return bool(found.st_mode & stat.S_IXOTH)
+
+
+def _weak_component(facts: HostFacts, path: str) -> str | None:
+    """The first part of a path that others than root can change (vrrp-behaviour.md 13.3)."""
+    parts = path.split("/")
+    for count in range(1, len(parts) + 1):
+        component = "/".join(parts[:count]) or "/"
+        found = facts.stat(component)
+        if isinstance(found, OSError):
+            return None
+        sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
+        group_may = found.st_mode & stat.S_IWGRP and found.st_gid != 0
+        if not sticky and (found.st_uid != _ROOT_UID or group_may or found.st_mode & stat.S_IWOTH):
+            return component
+    return None
+
+
+def _full(family: int) -> int:
+    return 32 if family == 4 else 128
+
+
+def _in_subnet(address: str, subnet: InterfaceAddress) -> bool:
+    family = socket.AF_INET if subnet.family == 4 else socket.AF_INET6
+    shift = _full(subnet.family) - subnet.prefix_len
+    number, other = (int.from_bytes(socket.inet_pton(family, text)) for text in (address, subnet.address))
+    return number >> shift == other >> shift
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("nothing-to-do", "The file has no vrrp_instance.", _nothing_to_do),
+    Rule(
+        "mail-goes-nowhere",
+        "Mails are wanted but cannot be sent, or could be sent but are not wanted.",
+        _mail_goes_nowhere,
+    ),
+    Rule("address-in-two-instances", "Two instances put one address on one interface.", _address_in_two_instances),
+    Rule("address-off-subnet", "An address is in no subnet of its interface.", _address_off_subnet),
+    Rule("source-not-here", "mcast_src_ip is not an address of the interface.", _source_not_here),
+    Rule("strict-has-no-filter", "Strict mode implies a packet filter that there is not.", _strict_has_no_filter),
+    Rule("script-security-off", "Scripts are run without enable_script_security.", _script_security_off),
+    Rule("script-cannot-run", "A script is missing, not executable, or others could change it.", _script_cannot_run),
+)
