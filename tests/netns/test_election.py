@@ -7,7 +7,7 @@ import pytest
 from keepvip.lab import Advert, Daemon, Pair
 from keepvip.lab.configs import down_interval_s, instance, skew_s
 from keepvip.lab.lan import Cut
-from keepvip.lab.measure import measure_takeover
+from keepvip.lab.measure import gaps_s, measure_takeover
 
 pytestmark = pytest.mark.root
 
@@ -38,7 +38,7 @@ def test_adverts_keep_their_interval(pair: Pair, kind: type[Daemon]) -> None:
     kind(pair.a, v3(priority=100)).start()
     first = pair.wait_master(pair.a)
     adverts = pair.tap.wait_count(Advert, lambda advert: advert.node == "a", 12, timeout_s=10, since_ns=first.at_ns)
-    gaps = [(after.at_ns - before.at_ns) / 1e9 for before, after in zip(adverts, adverts[1:], strict=False)]
+    gaps = gaps_s(adverts)
     assert max(gaps) < INTERVAL_S + 0.05
     # Adverts of many routers may be placed earlier to leave together, but never by more than a part of the interval.
     assert min(gaps) > INTERVAL_S * 0.5

@@ -78,7 +78,7 @@ def test_interface_that_comes_after_the_start(lab: Lab, kind: type[Daemon]) -> N
     tap = lab.tap()
     daemon = kind(a, DYNAMIC + v3(priority=100))
     daemon.start()
-    wait_until(lambda: daemon.log_text(), timeout_s=5, what="the daemon to run")
+    wait_until(daemon.log_text, timeout_s=5, what="the daemon to run")
     created_ns = time.time_ns()
     a.attach("eth0", lan, ["10.0.0.11/24"])
     tap.wait_advert("a", 51, timeout_s=5, since_ns=created_ns)

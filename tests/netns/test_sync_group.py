@@ -27,9 +27,11 @@ def group(priority: int, *, state: str = "BACKUP", version: int = 3, interval_s:
 
 
 def wait_group_master(pair: Pair, node: Node, *, since_ns: int = 0) -> int:
-    """Wait until a node is master of both instances and has both addresses; gives the time of the later first advert."""
+    """Wait until a node is master of both instances with both addresses; the time of the later first advert."""
     firsts = [
-        pair.tap.wait_advert(node.name, vrid, timeout_s=10, since_ns=since_ns, wanted=lambda advert: advert.priority > 0)
+        pair.tap.wait_advert(
+            node.name, vrid, timeout_s=10, since_ns=since_ns, wanted=lambda advert: advert.priority > 0
+        )
         for vrid in (50, 2)
     ]
     wait_until(lambda: node.addresses() >= VIPS, timeout_s=2, what=f"both addresses on {node.name}")

@@ -182,7 +182,7 @@ class Tap:
         since_ns: int = 0,
         family: int | None = None,
         priority: int | None = None,
-        wanted: Callable[[Advert], bool] | None = None,
+        wanted: Callable[[Advert], object] | None = None,
     ) -> Advert:
         """The first advert of a node and virtual router since a time."""
         return self.wait(

@@ -1,6 +1,8 @@
 """What a takeover cost, from the wire and the kernel."""
 
+import itertools
 import time
+from collections.abc import Sequence
 
 import msgspec
 
@@ -8,6 +10,11 @@ from keepvip.lab.capture import Tap
 from keepvip.lab.decode import Arp, NeighbourAdvert, Packet
 from keepvip.lab.errors import LabTimeoutError
 from keepvip.lab.watch import AddressWatch
+
+
+def gaps_s(packets: Sequence[Packet]) -> list[float]:
+    """The times between successive packets, in seconds."""
+    return [(after.at_ns - before.at_ns) / 1e9 for before, after in itertools.pairwise(packets)]
 
 
 class Takeover(msgspec.Struct, frozen=True, kw_only=True):
