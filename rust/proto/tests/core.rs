@@ -8,7 +8,8 @@ use bench::{Bench, ETH0, GROUP, OWN, PEER, Packet, address, config, last_octet, 
 use keepvip_proto::time::{Duration, Instant};
 use keepvip_proto::vrrp::config::{GarpConfig, IfName, RouterConfig, Vip};
 use keepvip_proto::vrrp::output::{AddressFact, IfId, LinkFact, Membership, MembershipOp};
-use keepvip_proto::vrrp::report::{EventKind, Faults, Reject, State};
+use keepvip_proto::vrrp::report::{EventKind, Faults, Reason, Reject, State};
+use keepvip_proto::vrrp::track::{Track, TrackTarget, TrackValue};
 use keepvip_proto::wire::{AdvertView, AuthField, Family, Ipv4View, Pseudo, Version};
 use keepvip_proto::{Apply, Change, Core, GroupConfig};
 
@@ -796,4 +797,128 @@ fn lower_prio_no_advert_announces_without_an_advert() {
     });
     assert_eq!((bench.adverts.len(), bench.announced.len()), (sent, announced + 5));
     assert_eq!(bench.core.next_protocol_deadline(0), deadline);
+}
+
+const CHECK: TrackTarget = TrackTarget::Value(0);
+
+fn tracking(weight: i16) -> RouterConfig {
+    RouterConfig {
+        tracks: vec![Track {
+            target: CHECK,
+            weight,
+            reverse: false,
+        }],
+        ..config()
+    }
+}
+
+#[test]
+fn a_weight_moves_the_priority_and_the_deadline_by_the_difference() {
+    let mut bench = Bench::new(vec![tracking(-64)]);
+    let before = bench.core.next_protocol_deadline(0).unwrap();
+    bench.core.handle_track(0, TrackValue::Bad);
+    bench.turn();
+    assert_eq!(bench.core.status(0).unwrap().priority, 36);
+    assert_eq!(
+        bench.core.next_protocol_deadline(0).unwrap().since(before),
+        Duration::from_millis(250)
+    );
+    assert!(bench.told(|kind| matches!(kind, EventKind::PriorityChange { priority: 36, .. })));
+    bench.core.handle_track(0, TrackValue::Good);
+    bench.turn();
+    assert_eq!(bench.core.next_protocol_deadline(0), Some(before));
+}
+
+#[test]
+fn a_masters_next_advert_carries_the_new_priority() {
+    let mut bench = Bench::new(vec![tracking(-64)]);
+    bench.become_master();
+    bench.core.handle_track(0, TrackValue::Bad);
+    bench.run(Duration::from_secs(1));
+    let last = AdvertView::new_checked(&bench.adverts.last().unwrap()[20..], Family::V4).unwrap();
+    assert_eq!((last.priority(), last.checksum_ok_v2()), (36, true));
+    assert_eq!(bench.state(0), State::Master);
+}
+
+#[test]
+fn without_a_weight_a_failure_is_a_fault() {
+    let mut bench = Bench::new(vec![tracking(0)]);
+    // Nobody is told of a fault while there is no first result.
+    assert_eq!(
+        (
+            bench.state(0),
+            bench.told(|kind| matches!(kind, EventKind::Transition { .. }))
+        ),
+        (State::Fault, false)
+    );
+    bench.core.handle_track(0, TrackValue::Good);
+    bench.turn();
+    assert_eq!(bench.state(0), State::Backup);
+    bench.become_master();
+    bench.core.handle_track(0, TrackValue::Bad);
+    bench.turn();
+    let Some(EventKind::Transition {
+        to: State::Fault,
+        reason: Reason::TrackFailed,
+        evidence,
+        ..
+    }) = bench.events.first().map(|event| event.kind)
+    else {
+        panic!("{:?}", bench.events);
+    };
+    assert_eq!(evidence.track, Some(CHECK));
+    bench.core.handle_track(0, TrackValue::Good);
+    bench.turn();
+    assert_eq!(bench.state(0), State::Backup);
+}
+
+#[test]
+fn a_first_result_that_is_bad_is_told() {
+    let mut bench = Bench::new(vec![tracking(0)]);
+    bench.core.handle_track(0, TrackValue::Bad);
+    bench.turn();
+    assert!(bench.told(|kind| matches!(
+        kind,
+        EventKind::Transition {
+            from: State::Init,
+            to: State::Fault,
+            reason: Reason::TrackFailed,
+            ..
+        }
+    )));
+}
+
+#[test]
+fn a_tracked_interface_is_a_fact() {
+    let eth1 = IfName::new("eth1").unwrap();
+    let tracks = vec![Track {
+        target: TrackTarget::Interface(eth1),
+        weight: 0,
+        reverse: false,
+    }];
+    let mut bench = Bench::new(vec![RouterConfig { tracks, ..config() }]);
+    assert_eq!(bench.state(0), State::Fault);
+    let other = LinkFact {
+        id: IfId { netns: 0, index: 3 },
+        name: eth1,
+        ..link(true)
+    };
+    bench.core.handle_link(other);
+    bench.turn();
+    assert_eq!(bench.state(0), State::Backup);
+    bench.core.handle_link(LinkFact { up: false, ..other });
+    bench.turn();
+    assert_eq!(bench.state(0), State::Fault);
+}
+
+#[test]
+fn an_owner_ignores_weights() {
+    let mut bench = Bench::new(vec![RouterConfig {
+        priority: 255,
+        initial_master: true,
+        ..tracking(-64)
+    }]);
+    bench.core.handle_track(0, TrackValue::Bad);
+    bench.turn();
+    assert_eq!(bench.core.status(0).unwrap().priority, 255);
 }

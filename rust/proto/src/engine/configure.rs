@@ -4,8 +4,9 @@ use super::{Apply, Change, Core, Farewell, Group, QueuedAdvert};
 use crate::time::{Duration, Instant};
 use crate::vrrp::config::{IfName, NetnsId, PRIORITY_OWNER, RouterConfig, Vip};
 use crate::vrrp::output::AddressOp;
-use crate::vrrp::report::{EventKind, Evidence, GroupIndex, Reason, Slot, State};
+use crate::vrrp::report::{EventKind, Evidence, Faults, GroupIndex, Reason, Slot, State};
 use crate::vrrp::router::{Held, Phase, Router};
+use crate::vrrp::track::TrackTarget;
 
 impl Core {
     /// Puts a new configuration into force. Routers that are not named in `apply.changes` notice nothing.
@@ -123,14 +124,10 @@ impl Core {
             return false;
         };
         let before = router.master_down();
-        let stepped_down = router.is_owner() && router.priority != PRIORITY_OWNER;
         let same_interval = router.master_interval == router.config.advert_interval;
         let held = config.vips.iter().map(|vip| carried_over(router, vip)).collect();
         router.held = held;
-        let priority_before = router.priority;
-        if !(stepped_down && config.priority == PRIORITY_OWNER) {
-            router.priority = config.priority;
-        }
+        router.stepped_down &= config.priority == PRIORITY_OWNER;
         if same_interval || router.config.version != config.version {
             router.master_interval = config.advert_interval;
         }
@@ -138,10 +135,6 @@ impl Core {
         router.config = config;
         router.reported = 0;
         router.shift_deadline(now, before);
-        let (priority, state) = (router.priority, router.state());
-        if priority != priority_before {
-            self.report(now, EventKind::PriorityChange { slot, state, priority });
-        }
         vips_added
     }
 
@@ -200,6 +193,7 @@ impl Core {
     fn index_routers(&mut self) {
         self.watchers.clear();
         self.vips.clear();
+        self.trackers.clear();
         for (slot, router) in (0..).zip(&self.routers) {
             let Some(router) = router else {
                 continue;
@@ -213,6 +207,12 @@ impl Core {
                     .filter_map(|vip| vip.dev)
                     .map(|dev| (config.netns, dev)),
             );
+            for track in &config.tracks {
+                match track.target {
+                    TrackTarget::Interface(name) => names.push((config.netns, name)),
+                    TrackTarget::Value(id) => self.trackers.entry(id).or_default().push(slot),
+                }
+            }
             names.sort_unstable();
             names.dedup();
             for name in names {
@@ -268,7 +268,14 @@ impl Core {
                 self.group_routers(group)
                     .all(|(_, other)| other.is_owner() && other.config.initial_master)
             });
-            if faulty {
+            let only_waiting = |router: &Router| router.faults.is_empty() || router.faults == Faults::WAITING;
+            let quiet = match group {
+                None => only_waiting(router),
+                Some(group) => self.group_routers(group).all(|(_, other)| only_waiting(other)),
+            };
+            if faulty && quiet {
+                self.start_quietly(slot);
+            } else if faulty {
                 self.start_faulty(now, slot);
             } else {
                 self.start_waiting(now, from, slot, all_owners);
@@ -277,6 +284,15 @@ impl Core {
         for index in 0..self.groups.len() {
             self.report_group(now, u32::try_from(index).unwrap_or(GroupIndex::MAX));
         }
+    }
+
+    /// Waits in FAULT for the first results of what it tracks; that is no fault to tell anybody of.
+    fn start_quietly(&mut self, slot: Slot) {
+        if let Some(router) = self.router_mut(slot) {
+            router.phase = Phase::Fault;
+            router.quiet = true;
+        }
+        self.mark_dirty(slot);
     }
 
     fn start_faulty(&mut self, now: Instant, slot: Slot) {

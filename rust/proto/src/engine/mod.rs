@@ -11,11 +11,14 @@
 //! Time never goes back. All packets and facts of one wake-up are handled before [`Core::handle_deadlines`]: a router
 //! that slept hears the new master before it speaks.
 
+mod addresses;
 mod configure;
 mod deadline;
 mod host;
 mod output;
+mod reach;
 mod receive;
+mod tracking;
 mod transition;
 
 use core::hash::{BuildHasherDefault, Hasher};
@@ -30,6 +33,7 @@ use crate::vrrp::output::{AddressOp, IfId, Membership, MembershipOp};
 use crate::vrrp::report::{Event, EventKind, Faults, GroupIndex, Slot, State};
 use crate::vrrp::router::{Phase, Router};
 use crate::vrrp::stats::Stats;
+use crate::vrrp::track::{TrackId, TrackValue};
 use crate::wheel::Wheel;
 
 pub use receive::AdvertRx;
@@ -193,6 +197,10 @@ pub struct Core {
     by_key: HashMap<Key, Slot, BuildHasherDefault<KeyHasher>>,
     /// Routers to look at when an interface of this name changes.
     watchers: HashMap<(NetnsId, IfName), Vec<Slot>>,
+    /// The last value of each tracked thing.
+    track_values: Vec<TrackValue>,
+    /// Routers that track it.
+    trackers: HashMap<TrackId, Vec<Slot>>,
     /// Every configured address, sorted.
     vips: Vec<(IpAddr, Slot, u32)>,
     memberships: HashMap<Membership, u32>,
@@ -235,6 +243,8 @@ impl Core {
             armed: Vec::new(),
             by_key: HashMap::default(),
             watchers: HashMap::new(),
+            track_values: Vec::new(),
+            trackers: HashMap::new(),
             vips: Vec::new(),
             memberships: HashMap::new(),
             unsettled: Vec::new(),

@@ -195,6 +195,17 @@ impl Core {
         self.announcer.next_at()
     }
 
+    /// Whether sending for a router works: 0, or an errno.
+    pub fn handle_send_result(&mut self, now: Instant, slot: Slot, errno: i32) {
+        let Some(router) = self.router_mut(slot) else {
+            return;
+        };
+        let failing = errno != 0;
+        if core::mem::replace(&mut router.send_failing, failing) != failing && failing {
+            self.report(now, EventKind::SendFailed { slot, errno });
+        }
+    }
+
     /// Builds a router's adverts anew: its priority, addresses, source or interface changed.
     pub(super) fn rebuild_frames(&mut self, slot: Slot) {
         let Some(router) = self.router_mut(slot) else {

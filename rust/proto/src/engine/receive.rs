@@ -71,23 +71,6 @@ impl Core {
         self.mark_dirty(slot);
     }
 
-    /// Several routers may share interface, family and VRID when their groups differ.
-    fn find(&self, key: Key, destination: IpAddr) -> Option<Slot> {
-        let first = *self.by_key.get(&key)?;
-        if !destination.is_multicast() {
-            return Some(first);
-        }
-        let mut next = Some(first);
-        while let Some(slot) = next {
-            let router = self.router(slot)?;
-            if router.config.group == destination {
-                return Some(slot);
-            }
-            next = router.next_same_vrid;
-        }
-        None
-    }
-
     fn reject(&mut self, now: Instant, slot: Slot, sender: IpAddr, (cause, got, expected): Refusal) {
         let Some(router) = self.router_mut(slot) else {
             return;

@@ -4,7 +4,6 @@
 use super::{Core, QueuedAdvert};
 use crate::time::Instant;
 use crate::vrrp::config::PRIORITY_OWNER;
-use crate::vrrp::output::AddressOp;
 use crate::vrrp::report::{EventKind, Evidence, GroupIndex, Reason, Slot, State};
 use crate::vrrp::router::{Backup, Master, Phase};
 
@@ -57,6 +56,12 @@ impl Core {
         }
         router.last_transition = Some(now);
         router.reported = 0;
+        // Whoever was only waiting for a first result has not been heard of yet.
+        let from = if core::mem::take(&mut router.quiet) {
+            State::Init
+        } else {
+            from
+        };
         let group = router.group;
         self.report(
             now,
@@ -75,12 +80,13 @@ impl Core {
 
     /// Advert, addresses, announcements, in this order; each has its own queue, so that many routers that take over at
     /// once all advertise before the first of them touches an address.
-    fn enter_master(&mut self, now: Instant, slot: Slot) {
+    pub(super) fn enter_master(&mut self, now: Instant, slot: Slot) {
         let Some(router) = self.router_mut(slot) else {
             return;
         };
         let garp = router.config.garp;
-        if router.config.priority == PRIORITY_OWNER {
+        if router.is_owner() {
+            router.stepped_down = false;
             router.priority = PRIORITY_OWNER;
         }
         router.master_interval = router.config.advert_interval;
@@ -102,7 +108,7 @@ impl Core {
         self.announcer.add(slot, garp.repeat);
     }
 
-    fn leave_master(&mut self, slot: Slot, say_goodbye: bool) {
+    pub(super) fn leave_master(&mut self, slot: Slot, say_goodbye: bool) {
         let Some(router) = self.router_mut(slot) else {
             return;
         };
@@ -223,55 +229,11 @@ impl Core {
         }
     }
 
-    pub(super) fn install_all(&mut self, slot: Slot) {
-        for index in 0..self.router(slot).map_or(0, |router| router.held.len()) {
-            self.install(slot, index);
-        }
-    }
-
-    pub(super) fn withdraw_all(&mut self, slot: Slot) {
-        for index in 0..self.router(slot).map_or(0, |router| router.held.len()) {
-            self.withdraw(slot, index);
-        }
-    }
-
-    pub(super) fn install(&mut self, slot: Slot, index: usize) {
-        self.queue_address(slot, index, true);
-    }
-
-    fn withdraw(&mut self, slot: Slot, index: usize) {
-        if self
-            .router(slot)
-            .and_then(|router| router.held.get(index))
-            .is_some_and(|held| held.wanted)
-        {
-            self.queue_address(slot, index, false);
-        }
-    }
-
-    /// Queues the operation. Where the interface is gone its addresses are gone with it, and there is nothing to do.
-    pub(super) fn queue_address(&mut self, slot: Slot, index: usize, install: bool) {
-        let interface = self.vip_interface(slot, index);
-        let Some(router) = self.router_mut(slot) else {
-            return;
-        };
-        let (Some(held), Some(vip)) = (router.held.get_mut(index), router.config.vips.get(index)) else {
-            return;
-        };
-        held.wanted = install;
-        held.lost = false;
-        let Some(interface) = interface else {
-            held.present = false;
-            return;
-        };
-        let op = AddressOp {
-            slot,
-            interface,
-            vip: *vip,
-            install,
-            orphan: false,
-        };
-        router.ops_pending += 1;
-        self.address_ops.push_back(op);
+    /// Drops adverts that no longer have a router behind them.
+    pub(super) fn forget_adverts(&mut self, slot: Slot) {
+        self.adverts.retain(|queued| match queued {
+            QueuedAdvert::Current(other) | QueuedAdvert::Parting(other) | QueuedAdvert::Zero(other) => *other != slot,
+            QueuedAdvert::Farewell(_) => true,
+        });
     }
 }

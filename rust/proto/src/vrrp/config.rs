@@ -4,6 +4,7 @@
 
 use core::net::IpAddr;
 
+use super::track::Track;
 use crate::time::Duration;
 pub use crate::wire::{Family, Version};
 
@@ -163,6 +164,8 @@ pub struct RouterConfig {
     pub vips: Vec<Vip>,
     /// Announcements of those addresses.
     pub garp: GarpConfig,
+    /// What else its priority, or its being able to be master, depends on; those of its sync group included.
+    pub tracks: Vec<Track>,
 }
 
 impl RouterConfig {

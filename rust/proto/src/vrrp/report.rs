@@ -5,6 +5,7 @@
 use core::net::IpAddr;
 
 use super::config::IfName;
+use super::track::TrackTarget;
 use crate::time::{Duration, Instant};
 
 /// Index of a router in the core; stays with it over reloads.
@@ -55,6 +56,8 @@ pub enum Reason {
     InterfaceMissing,
     /// The interface has no address to send from.
     NoSourceAddress,
+    /// Something that it tracks without a weight has failed.
+    TrackFailed,
     /// The last fault has gone.
     FaultCleared,
     /// We woke so late that a peer must have taken over (`timer_expired_backup`).
@@ -86,6 +89,7 @@ impl Reason {
             Self::InterfaceDown => "interface_down",
             Self::InterfaceMissing => "interface_missing",
             Self::NoSourceAddress => "no_source_address",
+            Self::TrackFailed => "track_failed",
             Self::FaultCleared => "fault_cleared",
             Self::LateWakeup => "late_wakeup",
             Self::ConfigChange => "config_change",
@@ -113,14 +117,20 @@ impl Faults {
     pub const NO_SOURCE_ADDRESS: Self = Self(8);
     /// Another router uses the same VRID on this interface.
     pub const DUPLICATE_VRID: Self = Self(16);
+    /// Something that the router tracks without a weight has failed.
+    pub const TRACK: Self = Self(32);
+    /// Something that the router tracks without a weight has no result yet.
+    pub const WAITING: Self = Self(64);
 
     /// Every member with its stable name.
-    pub const NAMES: [(Self, &'static str); 5] = [
+    pub const NAMES: [(Self, &'static str); 7] = [
         (Self::INTERFACE_MISSING, "interface_missing"),
         (Self::INTERFACE_DOWN, "interface_down"),
         (Self::ADDRESS_INTERFACE, "address_interface_down"),
         (Self::NO_SOURCE_ADDRESS, "no_source_address"),
         (Self::DUPLICATE_VRID, "duplicate_vrid"),
+        (Self::TRACK, "track_failed"),
+        (Self::WAITING, "waiting_for_first_result"),
     ];
 
     /// True when nothing is wrong.
@@ -156,6 +166,8 @@ impl Faults {
             Reason::InterfaceDown
         } else if self.contains(Self::NO_SOURCE_ADDRESS) {
             Reason::NoSourceAddress
+        } else if self.contains(Self::TRACK) {
+            Reason::TrackFailed
         } else {
             Reason::ConfigChange
         }
@@ -185,6 +197,8 @@ pub struct Evidence {
     pub member: Option<Slot>,
     /// The faults that are present.
     pub faults: Faults,
+    /// The first tracked thing that is one of them.
+    pub track: Option<TrackTarget>,
 }
 
 /// Why an advert was not accepted (`vrrp-behaviour.md` 4.1).

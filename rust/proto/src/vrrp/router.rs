@@ -9,6 +9,7 @@ use super::config::{PRIORITY_OWNER, RouterConfig};
 use super::output::IfId;
 use super::report::{Evidence, Faults, GroupIndex, Reason, Reject, State};
 use super::stats::Stats;
+use super::track::{Sum, TrackTarget};
 use crate::time::{Duration, Instant};
 
 /// The role, with what exists only in it.
@@ -114,6 +115,12 @@ pub(crate) struct Router {
     pub(crate) source: Option<IpAddr>,
     /// Effective priority.
     pub(crate) priority: u8,
+    /// An owner that lowered itself because of another one.
+    pub(crate) stepped_down: bool,
+    /// In FAULT only for want of a first result; nobody was told.
+    pub(crate) quiet: bool,
+    /// The first tracked thing that is a fault.
+    pub(crate) track_fault: Option<TrackTarget>,
     /// The master's interval: learnt in version 3, else our own.
     pub(crate) master_interval: Duration,
     /// The master heard last.
@@ -149,6 +156,9 @@ impl Router {
             interface: None,
             source: None,
             priority: config.priority,
+            stepped_down: false,
+            quiet: false,
+            track_fault: None,
             master_interval: config.advert_interval,
             master: None,
             last_advert: None,
@@ -236,6 +246,7 @@ impl Router {
             late: deadline.map_or(Duration::ZERO, |deadline| now.since(deadline)),
             member: None,
             faults: self.faults,
+            track: self.track_fault,
         }
     }
 
@@ -326,10 +337,10 @@ impl Router {
 
     /// An owner that lowered itself is an owner again when the other one is gone.
     fn restore_owner(&mut self, advert: Heard) {
-        let reduced = self.is_owner() && self.priority != PRIORITY_OWNER;
         let other_gone =
             advert.priority != PRIORITY_OWNER || self.master.is_some_and(|(sender, _)| sender != advert.sender);
-        if reduced && other_gone {
+        if self.stepped_down && other_gone {
+            self.stepped_down = false;
             self.priority = PRIORITY_OWNER;
         }
     }
@@ -388,11 +399,21 @@ impl Router {
         if now < clash.patience_until {
             return Verdict::None;
         }
+        self.stepped_down = true;
         self.priority = PRIORITY_OWNER - 1;
         self.follow(now, advert);
         Verdict::Yield {
             reason: Reason::DuplicateOwner,
             advertise_first: false,
+        }
+    }
+
+    /// The effective priority that the configuration and the sum of what is tracked make.
+    pub(crate) fn wanted_priority(&self, sum: &Sum) -> u8 {
+        match (self.is_owner(), self.stepped_down) {
+            (true, false) => PRIORITY_OWNER,
+            (true, true) => PRIORITY_OWNER - 1,
+            (false, _) => sum.priority(self.config.priority),
         }
     }
 

@@ -76,7 +76,11 @@ impl Track {
     const fn effect_of_result(&self, good: bool, weight: i32) -> Effect {
         let sign = if self.reverse { -1 } else { 1 };
         if weight == 0 {
-            return if good == self.reverse { Effect::Fault } else { Effect::Weight(0) };
+            return if good == self.reverse {
+                Effect::Fault
+            } else {
+                Effect::Weight(0)
+            };
         }
         // A positive weight counts while the thing is good, a negative one while it is bad.
         Effect::Weight(if (weight > 0) == good { sign * weight } else { 0 })
@@ -84,9 +88,17 @@ impl Track {
 
     fn effect_of_number(&self, number: i32, weight: i32) -> Effect {
         if weight == 0 {
-            return if (number != 0) != self.reverse { Effect::Fault } else { Effect::Weight(0) };
+            return if (number != 0) != self.reverse {
+                Effect::Fault
+            } else {
+                Effect::Weight(0)
+            };
         }
-        let signed = if self.reverse { -i64::from(weight) } else { i64::from(weight) };
+        let signed = if self.reverse {
+            -i64::from(weight)
+        } else {
+            i64::from(weight)
+        };
         let product = (i64::from(number) * signed).clamp(FILE_RANGE.0, FILE_RANGE.1);
         if product == FILE_FAULT {
             return Effect::Fault;
@@ -133,7 +145,11 @@ mod tests {
     use super::*;
 
     const fn track(weight: i16, reverse: bool) -> Track {
-        Track { target: TrackTarget::Value(0), weight, reverse }
+        Track {
+            target: TrackTarget::Value(0),
+            weight,
+            reverse,
+        }
     }
 
     /// Every row of the table in `vrrp-behaviour.md` 9.
@@ -179,7 +195,13 @@ mod tests {
 
     #[test]
     fn the_sum_stays_between_1_and_254() {
-        let sum = |weight| Sum { weight, ..Sum::default() };
-        assert_eq!((sum(300).priority(100), sum(-300).priority(100), sum(-30).priority(100)), (254, 1, 70));
+        let sum = |weight| Sum {
+            weight,
+            ..Sum::default()
+        };
+        assert_eq!(
+            (sum(300).priority(100), sum(-300).priority(100), sum(-30).priority(100)),
+            (254, 1, 70)
+        );
     }
 }

@@ -63,6 +63,7 @@ pub(crate) fn config() -> RouterConfig {
         dont_track_primary: false,
         vips: vec![vip("10.0.0.1")],
         garp: GarpConfig::default(),
+        tracks: vec![],
     }
 }
 

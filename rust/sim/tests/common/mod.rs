@@ -52,6 +52,7 @@ pub(crate) fn router(lan: u8, vrid: u8, priority: u8) -> RouterConfig {
         dont_track_primary: false,
         vips: vec![vip(&format!("10.{lan}.1.{vrid}"))],
         garp: GarpConfig::default(),
+        tracks: vec![],
     }
 }
 
