@@ -32,6 +32,7 @@ class Reason(enum.StrEnum):
     OWNER = "owner"
     MASTER_DOWN = "master_down"
     MASTER_DOWN_SHORTENED = "master_down_shortened"
+    PREEMPT = "preempt"
     PRIORITY_ZERO = "priority_zero"
     HIGHER_PRIORITY_ADVERT = "higher_priority_advert"
     EQUAL_PRIORITY_HIGHER_ADDRESS = "equal_priority_higher_address"
@@ -179,6 +180,15 @@ class Stopped(EventBase, frozen=True, kw_only=True, gc=False):
     """Last event of an engine: priority 0 sent, addresses removed, the thread is about to end."""
 
 
+class Fatal(EventBase, frozen=True, kw_only=True, gc=False):
+    """Last event of an engine that failed: it has withdrawn what it could and its thread is gone.
+
+    ``text`` says what it died of. The daemon must end with a failure, so that its supervisor starts it again.
+    """
+
+    text: str
+
+
 Event = (
     Transition
     | GroupTransition
@@ -195,6 +205,7 @@ Event = (
     | EventsLost
     | Notice
     | Stopped
+    | Fatal
 )
 
 

@@ -122,6 +122,7 @@ impl TryFrom<Instance> for RouterConfig {
             dont_track_primary: instance.dont_track_primary,
             vips: advertised.chain(excluded).collect::<Result<_, _>>()?,
             garp: garp(&instance.garp),
+            tracks: Vec::new(),
         })
     }
 }

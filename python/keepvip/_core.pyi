@@ -1,0 +1,85 @@
+"""The native half of keepvip: the engine thread. `keepvip.engine` is its only importer."""
+
+from collections.abc import Sequence
+from typing import Final, final
+
+from keepvip.config.model import VrrpInstance
+
+__version__: Final[str]
+BUILD_PROFILE: Final[str]
+"""How it was compiled: "debug" or "release"."""
+
+# (kind, seq, epoch, mono_us, fields): `fields` depends on the kind, see rust/py/src/event.rs.
+_Record = tuple[str, int, int, int, tuple[object, ...]]
+
+# slot, state, faults, base priority, priority, (master, its priority), master's interval µs, next deadline µs,
+# last transition µs, addresses installed, counters
+_Router = tuple[
+    int,
+    int,
+    tuple[str, ...],
+    int,
+    int,
+    tuple[str, int] | None,
+    int,
+    int | None,
+    int | None,
+    bool,
+    dict[str, int],
+]
+
+# histogram of lateness, wake-ups, packets dropped, rtnetlink resyncs, real-time scheduling, memory locked
+_Thread = tuple[list[int], int, int, int, bool, bool]
+
+@final
+class Engine:
+    """A running engine thread, with its sockets in the network namespace of the thread that made it.
+
+    Raises OSError when a socket or the thread cannot be had (CAP_NET_RAW and CAP_NET_ADMIN are needed).
+    """
+
+    def __new__(cls, *, rt_priority: int | None, lock_memory: bool) -> Engine: ...
+    @property
+    def notices(self) -> list[str]:
+        """What was not granted, in words."""
+
+    def apply(
+        self,
+        *,
+        changes: Sequence[tuple[str, int, VrrpInstance | None]],
+        groups: Sequence[Sequence[int]],
+        epoch: int,
+        clear_residue: bool,
+        hold_until_us: int | None,
+    ) -> None:
+        """Hands over the difference between two configurations: ("add" | "update", slot, instance), ("remove", slot, None).
+
+        `groups` are the slots of all sync groups. `epoch` is stamped on every record that follows. Raises ValueError for
+        a value that does not fit, with nothing changed; RuntimeError when the thread has ended or hangs.
+        """
+
+    def fileno(self) -> int:
+        """An eventfd, readable when records wait and when the thread has ended."""
+
+    def drain(self) -> list[_Record]:
+        """Takes all waiting records, oldest first."""
+
+    def status(self) -> tuple[_Thread, list[_Router]]:
+        """What was last published, without touching the thread."""
+
+    @property
+    def ended(self) -> bool:
+        """The thread has ended."""
+
+    @property
+    def wake_due_us(self) -> int | None:
+        """When the thread will turn at the latest (CLOCK_MONOTONIC); None: not before something happens."""
+
+    def stop(self, *, release: bool) -> None:
+        """Asks the thread to end. `release`: with priority 0 sent and the addresses removed. Raises RuntimeError."""
+
+    def join(self) -> str | None:
+        """Waits for the end of the thread; what it died of, or None."""
+
+    def crash(self) -> None:
+        """Makes the thread panic: for the tests of what happens then."""
