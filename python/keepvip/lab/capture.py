@@ -102,7 +102,7 @@ class Tap:
     def select(
         self,
         kind: type[P],
-        wanted: Callable[[P], bool] | None = None,
+        wanted: Callable[[P], object] | None = None,
         *,
         since_ns: int = 0,
         until_ns: int | None = None,
@@ -157,7 +157,7 @@ class Tap:
     # -- waiting -----------------------------------------------------------------------------------------------------
 
     def wait(
-        self, kind: type[P], wanted: Callable[[P], bool], *, timeout_s: float, since_ns: int = 0, what: str = ""
+        self, kind: type[P], wanted: Callable[[P], object], *, timeout_s: float, since_ns: int = 0, what: str = ""
     ) -> P:
         """The first packet of a kind since a time that satisfies ``wanted``; raises `LabTimeoutError`."""
         deadline = time.monotonic() + timeout_s
@@ -202,7 +202,7 @@ class Tap:
     def wait_count(
         self,
         kind: type[P],
-        wanted: Callable[[P], bool],
+        wanted: Callable[[P], object],
         count: int,
         *,
         timeout_s: float,
