@@ -1,0 +1,242 @@
+"""What a reload comes to: the difference of two configurations, instance by instance. Pure.
+
+Instances are the same when VRID, family, interface and group are the same, whatever they are called (vrrp-behaviour.md
+16): a renamed instance keeps its state.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from keepvip.config.model import Config, InstanceKey, SyncGroup, VirtualAddress, VrrpInstance
+
+__all__ = ["FieldChange", "GroupChange", "InstanceChange", "Plan", "plan"]
+
+_SECRET = frozenset({"authentication"})
+_ADDRESS_FIELDS = frozenset({"addresses", "excluded"})
+_NOT_COMPARED = frozenset({"span"})
+
+
+class FieldChange(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting that becomes another."""
+
+    field: str
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.old} → {self.new}"
+
+
+class InstanceChange(msgspec.Struct, frozen=True, kw_only=True):
+    """One instance that stays, with what changes in it."""
+
+    name: str
+    renamed_from: str | None = None
+    fields: tuple[FieldChange, ...] = ()
+    addresses_added: tuple[str, ...] = ()
+    addresses_removed: tuple[str, ...] = ()
+    settings_changed: tuple[str, ...] = ()
+    """Names of settings whose values are too long or too secret to show."""
+
+
+class GroupChange(msgspec.Struct, frozen=True, kw_only=True):
+    """One sync group that stays, with what changes in it."""
+
+    name: str
+    members_added: tuple[str, ...] = ()
+    members_removed: tuple[str, ...] = ()
+    settings_changed: tuple[str, ...] = ()
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a reload does. What is not in it is not touched. `msgspec.to_builtins` gives its JSON form."""
+
+    added: tuple[str, ...] = ()
+    """Instances that start, from INIT."""
+    removed: tuple[str, ...] = ()
+    """Instances that end: priority 0 if MASTER, addresses removed."""
+    replaced: tuple[str, ...] = ()
+    """Names that stay while the virtual router behind them becomes another: both removed and added."""
+    changed: tuple[InstanceChange, ...] = ()
+    unchanged: int = 0
+    groups_added: tuple[str, ...] = ()
+    groups_removed: tuple[str, ...] = ()
+    groups_changed: tuple[GroupChange, ...] = ()
+    globals_changed: tuple[FieldChange, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing changes."""
+        return not any(getattr(self, field) for field in self.__struct_fields__ if field != "unchanged")
+
+    def lines(self) -> list[str]:
+        """The plan for people, one step per line; empty when nothing changes."""
+        replaced = set(self.replaced)
+        found = [f"+ {name}: starts" for name in self.added if name not in replaced]
+        found += [f"- {name}: ends, its addresses are removed" for name in self.removed if name not in replaced]
+        found += [
+            f"± {name}: becomes another virtual router: the old one ends, the new one starts" for name in self.replaced
+        ]
+        for change in self.changed:
+            found.append(f"~ {_title(change)}: {'; '.join(_steps(change)) or 'nothing else changes'}")
+        found += [f"+ sync group {name}" for name in self.groups_added]
+        found += [f"- sync group {name}" for name in self.groups_removed]
+        for group in self.groups_changed:
+            found.append(f"~ sync group {group.name}: {'; '.join(_group_steps(group))}")
+        found += [f"~ global {change}" for change in self.globals_changed]
+        return found
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines()) or "nothing changes"
+
+
+def plan(old: Config, new: Config) -> Plan:
+    """How `old` becomes `new`."""
+    before: dict[InstanceKey, VrrpInstance] = {instance.key: instance for instance in old.instances}
+    after: dict[InstanceKey, VrrpInstance] = {instance.key: instance for instance in new.instances}
+    added = tuple(instance.name for key, instance in after.items() if key not in before)
+    removed = tuple(instance.name for key, instance in before.items() if key not in after)
+    changed: list[InstanceChange] = []
+    unchanged = 0
+    for key, instance in after.items():
+        was = before.get(key)
+        if was is None:
+            continue
+        change = _instance_change(was, instance)
+        if change is None:
+            unchanged += 1
+        else:
+            changed.append(change)
+    groups_before = {group.name: group for group in old.sync_groups}
+    groups_after = {group.name: group for group in new.sync_groups}
+    gone = set(removed)
+    return Plan(
+        added=added,
+        removed=removed,
+        replaced=tuple(name for name in added if name in gone),
+        changed=tuple(changed),
+        unchanged=unchanged,
+        groups_added=_only_in(groups_after, groups_before),
+        groups_removed=_only_in(groups_before, groups_after),
+        groups_changed=tuple(_group_changes(groups_before, groups_after)),
+        globals_changed=tuple(_field_changes(old.global_defs, new.global_defs)),
+    )
+
+
+def _instance_change(was: VrrpInstance, now: VrrpInstance) -> InstanceChange | None:
+    if was == now:
+        return None
+    fields: list[FieldChange] = []
+    hidden: list[str] = []
+    for field in now.__struct_fields__:
+        old, new = getattr(was, field), getattr(now, field)
+        if field in _NOT_COMPARED or field == "name" or field in _ADDRESS_FIELDS or old == new:
+            continue
+        if field in _SECRET or isinstance(old, msgspec.Struct) or isinstance(new, msgspec.Struct):
+            hidden.append(field)
+        else:
+            fields.append(_changed(field, old, new))
+    addresses_before = _addresses(was)
+    addresses_after = _addresses(now)
+    added = _only_in(addresses_after, addresses_before)
+    removed = _only_in(addresses_before, addresses_after)
+    if not added and not removed:
+        hidden += [field for field in sorted(_ADDRESS_FIELDS) if getattr(was, field) != getattr(now, field)]
+    return InstanceChange(
+        name=now.name,
+        renamed_from=was.name if was.name != now.name else None,
+        fields=tuple(fields),
+        addresses_added=added,
+        addresses_removed=removed,
+        settings_changed=tuple(hidden),
+    )
+
+
+def _addresses(instance: VrrpInstance) -> dict[str, VirtualAddress]:
+    return {
+        f"{address.address}/{address.prefix_len}" + (f" dev {address.dev}" if address.dev else ""): address
+        for address in (*instance.addresses, *instance.excluded)
+    }
+
+
+def _group_changes(before: Mapping[str, SyncGroup], after: Mapping[str, SyncGroup]) -> Iterable[GroupChange]:
+    for name, group in after.items():
+        was = before.get(name)
+        if was is None or was == group:
+            continue
+        yield GroupChange(
+            name=name,
+            members_added=tuple(member for member in group.members if member not in was.members),
+            members_removed=tuple(member for member in was.members if member not in group.members),
+            settings_changed=tuple(
+                field
+                for field in group.__struct_fields__
+                if field not in {"span", "name"}
+                and getattr(was, field) != getattr(group, field)
+                and (field != "members" or set(was.members) == set(group.members))
+            ),
+        )
+
+
+def _field_changes(old: msgspec.Struct, new: msgspec.Struct) -> Iterable[FieldChange]:
+    for field in new.__struct_fields__:
+        was, now = getattr(old, field), getattr(new, field)
+        if was != now:
+            yield _changed(field, was, now)
+
+
+def _only_in(some: Mapping[str, object], others: Mapping[str, object]) -> tuple[str, ...]:
+    return tuple(name for name in some if name not in others)
+
+
+def _changed(field: str, old: object, new: object) -> FieldChange:
+    """Times are shown in seconds and lose the unit in their name."""
+    if field.endswith("_us") and isinstance(old, int | None) and isinstance(new, int | None):
+        return FieldChange(field=field.removesuffix("_us"), old=_seconds(old), new=_seconds(new))
+    return FieldChange(field=field, old=_show(old), new=_show(new))
+
+
+def _seconds(value_us: int | None) -> str:
+    return "none" if value_us is None else f"{value_us / 1_000_000:g} s"
+
+
+def _show(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if value is None or value in ((), ""):
+        return "none"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def _title(change: InstanceChange) -> str:
+    return f"{change.renamed_from} → {change.name} (renamed)" if change.renamed_from else change.name
+
+
+def _steps(change: InstanceChange) -> list[str]:
+    steps = [str(field) for field in change.fields]
+    if change.addresses_added:
+        steps.append(f"adds {', '.join(change.addresses_added)}")
+    if change.addresses_removed:
+        steps.append(f"removes {', '.join(change.addresses_removed)}")
+    if change.settings_changed:
+        steps.append(f"{', '.join(change.settings_changed)} changed")
+    return steps
+
+
+def _group_steps(change: GroupChange) -> list[str]:
+    steps = []
+    if change.members_added:
+        steps.append(f"{', '.join(change.members_added)} joins")
+    if change.members_removed:
+        steps.append(f"{', '.join(change.members_removed)} leaves")
+    if change.settings_changed:
+        steps.append(f"{', '.join(change.settings_changed)} changed")
+    return steps
