@@ -56,7 +56,7 @@ system-test:
 	@mkdir -p .stamps && touch $@
 
 .stamps/build: $(SOURCES) .stamps/venv | system-demo
-	maturin develop --release --quiet
+	PIP_QUIET=1 PIP_DISABLE_PIP_VERSION_CHECK=1 maturin develop --release --quiet
 	@touch $@
 
 clean:
