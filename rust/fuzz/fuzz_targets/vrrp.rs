@@ -1,0 +1,7 @@
+//! An advertisement, as either family.
+#![no_main]
+
+use keepvip_proto::wire::fuzz;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| fuzz::vrrp(data));
