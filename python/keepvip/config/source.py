@@ -65,30 +65,48 @@ class Span(msgspec.Struct, frozen=True, gc=False):
         return f"{self.line.file}:{self.line.number}:{self.column}"
 
 
+class _Text:
+    """The text of a file, cut into lines only when somebody asks for one."""
+
+    __slots__ = ("_lines", "whole")
+
+    def __init__(self, whole: str) -> None:
+        self.whole = whole
+        self._lines: list[str] | None = None
+
+    def line(self, number: int) -> str:
+        if self._lines is None:
+            self._lines = self.whole.split("\n")
+        return self._lines[number - 1].rstrip("\r") if number <= len(self._lines) else ""
+
+
 class Source:
-    """The text of one file that was read, and how it came to be read.
+    """One file that was read, and how it came to be read.
 
     Logical lines keep a reference to their source and a number; the text of a line is cut out only when somebody asks,
     which is when there is something to complain about.
     """
 
-    __slots__ = ("_lines", "file", "origin", "text")
+    __slots__ = ("_text", "file", "origin")
 
     def __init__(self, file: str, text: str, origin: tuple[Origin, ...] = ()) -> None:
         self.file = file
-        self.text = text
         self.origin = origin
-        self._lines: list[str] | None = None
+        self._text = _Text(text)
 
     def __repr__(self) -> str:
-        return f"Source({self.file!r}, {len(self.text)} characters)"
+        return f"Source({self.file!r}, {len(self._text.whole)} characters)"
+
+    def derived(self, origin: tuple[Origin, ...]) -> Source:
+        """The same file, reached by another way."""
+        other = Source(self.file, "", origin)
+        other._text = self._text
+        return other
 
     def line_text(self, number: int) -> str:
         """The physical line `number` (from 1) without its line break; empty behind the end of the file."""
-        if self._lines is None:
-            self._lines = self.text.split("\n")
-        return self._lines[number - 1].rstrip("\r") if number <= len(self._lines) else ""
+        return self._text.line(number)
 
-    def line(self, number: int, origin: tuple[Origin, ...] | None = None) -> Line:
-        """The physical line `number`, with the origin of the file or a longer one."""
-        return Line(self.file, number, self.line_text(number), self.origin if origin is None else origin)
+    def line(self, number: int) -> Line:
+        """The physical line `number`."""
+        return Line(self.file, number, self._text.line(number), self.origin)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
-__all__ = ["did_you_mean", "distance", "nearest"]
+__all__ = ["Suggester", "did_you_mean", "distance", "nearest"]
+
+MAX_COMPARISONS = 50_000
+"""Names that one `Suggester` compares before it gives up: a file of nothing but mistakes must not take minutes."""
 
 MAX_WORD = 64
 """Longer words get no suggestion: nobody mistypes them, and the work grows with the square of the length."""
@@ -58,6 +61,20 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """A hint such as "did you mean `priority`?", or an empty string."""
     found = nearest(word, candidates)
     return f"did you mean `{found}`?" if found is not None else ""
+
+
+class Suggester:
+    """`did_you_mean` for a whole run, with bounded work."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = MAX_COMPARISONS
+
+    def hint(self, word: str, candidates: Collection[str]) -> str:
+        """A hint, or an empty string: nothing is near, or too much was asked already."""
+        self._left -= len(candidates)
+        return did_you_mean(word, candidates) if self._left >= 0 else ""
 
 
 def _fold(word: str) -> str:
