@@ -1,6 +1,6 @@
 //! The engine's clock.
 
-use keepvip_proto::time::Instant;
+use keepvip_proto::time::{Duration, Instant};
 
 /// `CLOCK_MONOTONIC` now, rounded down to a microsecond; read through the vDSO, without entering the kernel.
 pub(crate) fn now() -> Instant {
@@ -12,11 +12,12 @@ pub(crate) fn now() -> Instant {
     Instant::from_micros(seconds * 1_000_000 + nanos / 1_000)
 }
 
-/// Sleeps for `us` microseconds, or less when a signal comes.
-pub(crate) fn nap(us: u32) {
+/// Sleeps for less than a second, or shorter when a signal comes.
+pub(crate) fn nap(span: Duration) {
+    let us = i64::try_from(span.as_micros()).unwrap_or(i64::MAX).min(999_999);
     let spec = libc::timespec {
         tv_sec: 0,
-        tv_nsec: (us.min(999_999) * 1_000).into(),
+        tv_nsec: us * 1_000,
     };
     // SAFETY: `spec` is a valid request; no remainder is asked for.
     unsafe { libc::clock_nanosleep(libc::CLOCK_MONOTONIC, 0, &raw const spec, std::ptr::null_mut()) };
@@ -29,7 +30,7 @@ mod tests {
     #[test]
     fn a_nap_takes_its_time_and_the_clock_sees_it() {
         let before = now();
-        nap(2_000);
+        nap(Duration::from_millis(2));
         assert!(now().since(before).as_micros() >= 2_000);
     }
 }
