@@ -1,12 +1,13 @@
 //! One node: a core, its addresses, and whether it runs.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use keepvip_proto::time::Instant;
 use keepvip_proto::vrrp::config::IfName;
 use keepvip_proto::vrrp::output::{AddressFact, IfId, LinkFact};
+use keepvip_proto::vrrp::track::{TrackId, TrackValue};
 use keepvip_proto::{AdvertRx, Core};
 
 use crate::network::Packet;
@@ -43,10 +44,13 @@ pub struct Node {
     pub(crate) inbox: Vec<Packet>,
     pub(crate) id: NodeId,
     pub(crate) links_up: Vec<bool>,
+    pub(crate) names: Vec<IfName>,
+    /// What the node's trackers report; a new process learns it at once.
+    pub(crate) tracked: BTreeMap<TrackId, TrackValue>,
 }
 
 impl Node {
-    pub(crate) fn new(id: NodeId, lans: usize) -> Self {
+    pub(crate) fn new(id: NodeId, lans: usize, names: &[IfName]) -> Self {
         Self {
             core: Core::new(),
             state: NodeState::Dead,
@@ -54,6 +58,10 @@ impl Node {
             inbox: Vec::new(),
             id,
             links_up: vec![true; lans],
+            names: (0..lans)
+                .map(|lan| names.get(lan).copied().unwrap_or_else(|| default_name(lan)))
+                .collect(),
+            tracked: BTreeMap::new(),
         }
     }
 
@@ -79,6 +87,9 @@ impl Node {
             self.core.handle_address(fact);
         }
         self.core.end_resync(now);
+        for (&id, &value) in &self.tracked {
+            self.core.handle_track(id, value);
+        }
     }
 
     /// Whether its cable to a LAN is plugged in.
@@ -90,7 +101,7 @@ impl Node {
     pub(crate) fn tell_link(&mut self, lan: usize) {
         let fact = LinkFact {
             id: interface(lan),
-            name: interface_name(lan),
+            name: self.names[lan],
             up: self.links_up[lan],
             announces: true,
             mac: [
@@ -136,7 +147,7 @@ pub(crate) fn interface(lan: usize) -> IfId {
     }
 }
 
-pub(crate) fn interface_name(lan: usize) -> IfName {
+fn default_name(lan: usize) -> IfName {
     IfName::new(&format!("eth{lan}")).unwrap_or_default()
 }
 

@@ -4,9 +4,10 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 
 use keepvip_proto::time::{Duration, Instant};
-use keepvip_proto::vrrp::config::RouterConfig;
+use keepvip_proto::vrrp::config::{IfName, RouterConfig};
 use keepvip_proto::vrrp::output::MembershipOp;
 use keepvip_proto::vrrp::report::State;
+use keepvip_proto::vrrp::track::{TrackId, TrackValue};
 use keepvip_proto::wire::{AdvertView, Family};
 use keepvip_proto::{Apply, Change, GroupConfig};
 
@@ -22,6 +23,8 @@ pub struct Setup {
     pub routers: Vec<RouterConfig>,
     /// Sync groups, as lists of slots.
     pub groups: Vec<Vec<u32>>,
+    /// What the node calls its interface on each LAN; `eth0`, `eth1` ... where nothing is said.
+    pub interfaces: Vec<IfName>,
 }
 
 /// The world.
@@ -52,7 +55,11 @@ impl World {
         let count = setups.len();
         Self {
             now: Instant::from_micros(1_000_000),
-            nodes: (0..count).map(|id| Node::new(id, lans)).collect(),
+            nodes: setups
+                .iter()
+                .zip(0..)
+                .map(|(setup, id)| Node::new(id, lans, &setup.interfaces))
+                .collect(),
             setups,
             network: Network::default(),
             quality: vec![Quality::default(); lans],
@@ -149,7 +156,7 @@ impl World {
             hold_until: None,
         };
         self.nodes[id].core.apply(self.now, apply);
-        self.drain(id);
+        self.wake_up(id);
     }
 
     /// Gives a running node another configuration, with the same routers in the same slots.
@@ -249,6 +256,16 @@ impl World {
         self.nodes[id].links_up[lan] = up;
         if self.nodes[id].state == NodeState::Running {
             self.nodes[id].tell_link(lan);
+            self.wake_up(id);
+        }
+    }
+
+    /// A tracked thing of a node has a new value.
+    pub fn set_track(&mut self, id: NodeId, track: TrackId, value: TrackValue) {
+        self.act(id, format!("tracked thing {track} is {value:?}"));
+        self.nodes[id].tracked.insert(track, value);
+        if self.nodes[id].state == NodeState::Running {
+            self.nodes[id].core.handle_track(track, value);
             self.wake_up(id);
         }
     }

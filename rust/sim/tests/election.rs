@@ -317,6 +317,7 @@ fn group_pair() -> World {
         Setup {
             routers: vec![member(0, 50), member(1, 2)],
             groups: vec![vec![0, 1]],
+            ..Setup::default()
         }
     };
     let mut world = World::new(vec![setup(100, true), setup(99, false)], 2, 1);
@@ -540,6 +541,7 @@ fn one_router_alone_in_the_group_config_is_still_a_router() {
     let setup = Setup {
         routers: vec![router(0, 1, 100)],
         groups: vec![vec![0]],
+        ..Setup::default()
     };
     let mut world = World::new(vec![setup, alone(router(0, 1, 50))], 1, 1);
     world.start(0);

@@ -63,7 +63,11 @@ fn birth(seed: u64) -> Life {
                 }
             }
             let groups = if lans == 2 { vec![vec![0, 1]] } else { vec![] };
-            Setup { routers, groups }
+            Setup {
+                routers,
+                groups,
+                ..Setup::default()
+            }
         })
         .collect();
     let interval = if kind == 1 { millis(100) } else { secs(1) };

@@ -72,7 +72,7 @@ pub(crate) fn router_v3(lan: u8, vrid: u8, priority: u8, interval_ms: u64, famil
 pub(crate) fn alone(config: RouterConfig) -> Setup {
     Setup {
         routers: vec![config],
-        groups: vec![],
+        ..Setup::default()
     }
 }
 
