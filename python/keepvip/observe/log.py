@@ -74,8 +74,9 @@ class LogPipe(logging.Handler):
     def _write_all(self) -> None:
         while (record := self._queue.get()) is not None:
             self._write(record)
-            if self.dropped > self._reported and self._queue.empty():
+            if self._queue.empty():
                 self._report_dropped()
+        self._report_dropped()
 
     def _write(self, record: logging.LogRecord) -> None:
         for sink in self._sinks:
@@ -87,6 +88,8 @@ class LogPipe(logging.Handler):
 
     def _report_dropped(self) -> None:
         count = self.dropped - self._reported
+        if count == 0:
+            return
         self._reported += count
         text = f"{count} log messages were dropped: the log output did not keep up"
         self._write(logging.LogRecord("keepvip.log", logging.WARNING, "", 0, text, None, None))

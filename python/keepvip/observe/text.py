@@ -25,7 +25,7 @@ def duration(us: float) -> str:
     """A span of time for people: three digits, "0.42 ms", "36.1 ms", "3.61 s", "95 s"."""
     if abs(us) >= 100 * _SECOND_US:
         return f"{us / _SECOND_US:.0f} s"
-    if abs(us) >= _SECOND_US:
+    if abs(us) >= _SECOND_US - 500:  # not "1e+03 ms"
         return f"{us / _SECOND_US:.3g} s"
     if abs(us) >= 1000:
         return f"{us / 1000:.3g} ms"
@@ -68,6 +68,11 @@ def _higher(evidence: Evidence) -> str:
     return f"{_router(evidence)} outranks us" + (f" (priority {own})" if own is not None else "")
 
 
+def _preempt(evidence: Evidence) -> str:
+    own = evidence.get("own_priority")
+    return f"takes over from {_router(evidence)}" + (f" with priority {own}" if own is not None else "")
+
+
 def _late(evidence: Evidence) -> str:
     late_us = evidence.get("late_us")
     span = f" by {duration(float(late_us))}" if isinstance(late_us, int | float) else ""
@@ -79,6 +84,7 @@ _REASONS: dict[str, Callable[[Evidence], str]] = {
     Reason.OWNER: lambda _e: "owner of the addresses (priority 255)",
     Reason.MASTER_DOWN: _master_down,
     Reason.MASTER_DOWN_SHORTENED: _shortened,
+    Reason.PREEMPT: _preempt,
     Reason.PRIORITY_ZERO: lambda e: f"{e.get('master') or 'the master'} gave up (sent priority 0)",
     Reason.HIGHER_PRIORITY_ADVERT: _higher,
     Reason.EQUAL_PRIORITY_HIGHER_ADDRESS: lambda e: f"{_router(e)} has our priority and the higher address",
@@ -172,6 +178,8 @@ def sentence(e: event.Event) -> str:
             return e.text
         case event.Stopped():
             return "The engine has stopped"
+        case event.Fatal():
+            return f"The engine has failed: {e.text}"
 
 
 _LEVELS: dict[type, int] = {
@@ -185,6 +193,7 @@ _LEVELS: dict[type, int] = {
     event.EventsLost: logging.ERROR,
     event.FaultChange: logging.DEBUG,
     event.Stopped: logging.DEBUG,
+    event.Fatal: logging.CRITICAL,
 }
 _NAMED_LEVELS = {"debug": logging.DEBUG, "warning": logging.WARNING, "error": logging.ERROR}
 

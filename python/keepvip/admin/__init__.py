@@ -1,0 +1,1 @@
+"""Asking the daemon: a small JSON API over HTTP on a Unix socket, answered from snapshots."""

@@ -1,0 +1,74 @@
+"""Reads the configuration and decides whether one may start, or be taken over, with what was found.
+
+`keepvip run` refuses every ERROR. The drop-in goes on with what could be used, as keepalived does, except
+where keepalived itself would not start (config-language.md 7, vrrp-behaviour.md 17).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from keepvip.config.diagnostic import ConfigTestClass, Diagnostic, Diagnostics, Severity
+from keepvip.config.facts import HostFacts
+from keepvip.config.load import load
+from keepvip.daemon.settings import ExitStatus, Settings
+
+if TYPE_CHECKING:
+    from keepvip.config.model import Config
+
+__all__ = ["Loaded", "Read", "blockers", "read", "start_status"]
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """One reading of the files."""
+
+    config: Config | None
+    """None when nothing usable came out."""
+    diagnostics: Diagnostics
+    at_ns: int
+    """When, wall-clock."""
+
+
+def read(settings: Settings) -> Loaded:
+    """Reads and compiles the files, with the facts of this host as they are now. Never raises for their content."""
+    at_ns = time.time_ns()
+    result = load(
+        settings.config_path,
+        config_id=settings.config_id,
+        facts=HostFacts(),
+        strict_includes=settings.strict_includes,
+    )
+    return Loaded(config=result.config, diagnostics=result.diagnostics, at_ns=at_ns)
+
+
+def start_status(loaded: Loaded, *, refuse_errors: bool) -> int:
+    """The exit status with which a start must be refused; 0 = go on."""
+    diagnostics = loaded.diagnostics
+    if refuse_errors:
+        return ExitStatus.CONFIG if diagnostics.errors or loaded.config is None else ExitStatus.OK
+    if diagnostics.stops_start:
+        return ExitStatus.UNREADABLE
+    if loaded.config is None or ConfigTestClass.ABORT in diagnostics.classes:
+        return ExitStatus.CONFIG
+    return ExitStatus.OK
+
+
+def blockers(loaded: Loaded, running: Loaded, *, refuse_errors: bool) -> list[Diagnostic]:
+    """The findings that forbid a reload.
+
+    Where errors refuse a start they all refuse a reload. The drop-in started in spite of some: those may stay, but
+    an error that the running configuration does not have is a slip of the edit, and nothing is changed.
+    """
+    errors = [found for found in loaded.diagnostics if found.severity is Severity.ERROR]
+    if refuse_errors or start_status(loaded, refuse_errors=False) != ExitStatus.OK:
+        return errors
+    known = {(found.code, found.message) for found in running.diagnostics}
+    return [found for found in errors if (found.code, found.message) not in known]
+
+
+Read = Callable[[], Loaded]
+"""Reads the files again; runs on a thread of its own, so it must not touch the daemon."""

@@ -1,0 +1,57 @@
+"""What the daemon needs from the engine and from notifications, as protocols.
+
+The wiring is written against these, so its tests run without the native engine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from keepvip.config.model import Config
+    from keepvip.event import EngineSnapshot, Event
+
+__all__ = ["ENGINE_STOP_S", "EnginePort", "NotifierPort"]
+
+ENGINE_STOP_S = 5.0
+"""How long the engine may take to send priority 0 and remove its addresses (vrrp-behaviour.md 16)."""
+
+
+class EnginePort(Protocol):
+    """The engine thread, as `keepvip.engine.Engine` offers it."""
+
+    notices: list[str]
+
+    def apply(self, config: Config) -> None:
+        """Takes over a configuration; unchanged instances are not touched. Raises ValueError, nothing changed then."""
+
+    def fileno(self) -> int:
+        """Readable when events wait."""
+
+    def drain(self) -> list[Event]:
+        """All events that wait."""
+
+    def snapshot(self) -> EngineSnapshot:
+        """The present state, without touching the thread."""
+
+    def alive(self) -> bool:
+        """Whether the thread runs and turns."""
+
+    def stop(self, *, release: bool = True) -> None:
+        """Begins the end; the last event is `Stopped`."""
+
+    def join(self) -> None:
+        """Waits for the thread to end."""
+
+
+class NotifierPort(Protocol):
+    """Scripts and mail, as `keepvip.notify` offers them."""
+
+    def handle(self, event: Event) -> None:
+        """Queues what the event asks for; returns at once."""
+
+    def reconfigure(self, config: Config) -> None:
+        """Takes over a configuration after a reload."""
+
+    async def drain_stop(self, timeout_s: float) -> None:
+        """Lets the stop notifications finish, at most so long, then ends everything."""

@@ -1,0 +1,208 @@
+"""The running daemon: connects engine, journal, log, notifications, API and signals on one event loop.
+
+Everything here may be late without harm: the engine does not wait for any of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from keepvip.daemon import findings, signals, watchdog
+from keepvip.daemon.eventlog import EventLog
+from keepvip.daemon.lag import LagMeter
+from keepvip.daemon.ports import ENGINE_STOP_S
+from keepvip.daemon.reload import Outcome, Reloader
+from keepvip.daemon.settings import ExitStatus, Settings
+from keepvip.daemon.sysctl import PromoteSecondaries
+from keepvip.daemon.systemd import Systemd
+from keepvip.event import Event, Fatal, Notice, Stopped
+from keepvip.observe.feed import Feed
+from keepvip.observe.journal import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from keepvip.config.model import Config
+    from keepvip.daemon.loading import Loaded, Read
+    from keepvip.daemon.ports import EnginePort, NotifierPort
+    from keepvip.observe.log import LogPipe
+
+__all__ = ["Service"]
+
+_log = logging.getLogger("keepvip.daemon")
+
+NOTIFY_STOP_S = 1.0
+"""How long stop notifications may take (vrrp-behaviour.md 13.2)."""
+
+
+class Service:
+    """One daemon from the first event of its engine to the last."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: EnginePort,
+        loaded: Loaded,
+        *,
+        read: Read,
+        plan: Callable[[Config, Config], list[str]],
+        notifier: Callable[[Config], NotifierPort] | None,
+        socket: Path,
+        log_pipe: LogPipe | None = None,
+        started_ns: int | None = None,
+        systemd: Systemd | None = None,
+        sysctl: PromoteSecondaries | None = None,
+    ) -> None:
+        self.settings = settings
+        self.engine = engine
+        self.log_pipe = log_pipe
+        self.socket = socket
+        self.started_ns = time.time_ns() if started_ns is None else started_ns
+        self.feed = Feed()
+        self.journal = Journal()
+        self.lag = LagMeter()
+        self._systemd = Systemd() if systemd is None else systemd
+        self.reloader = Reloader(
+            loaded, read=read, plan=plan, apply=self._apply,
+            refuse_errors=settings.refuse_errors, begun=self._systemd.reloading, done=self._reload_done,
+        )  # fmt: skip
+        self._make_notifier = notifier
+        self._notifier: NotifierPort | None = None
+        self._sysctl = PromoteSecondaries() if sysctl is None else sysctl
+        self._event_log = EventLog()
+        self._event_log.configure(self.config)
+        self._stop_asked = asyncio.Event()
+        self._engine_stopped = asyncio.Event()
+        self._status = ExitStatus.OK
+
+    @property
+    def config(self) -> Config:
+        """The configuration that runs."""
+        return self.reloader.config
+
+    async def run(self) -> int:
+        """Runs until a signal, the API or a dying engine ends it; returns the exit status."""
+        loop = asyncio.get_running_loop()
+        if self._make_notifier is not None:
+            self._notifier = self._make_notifier(self.config)
+        self._sysctl.apply(_promoted(self.config))
+        loop.add_reader(self.engine.fileno(), self.read_events)
+        signals.install(
+            loop, reload=self.request_reload, stop=self.request_stop, ignore_sigint=self.settings.ignore_sigint
+        )
+        self._say_ready()
+        self.lag.start()
+        async with asyncio.TaskGroup() as tasks:
+            admin = tasks.create_task(self._serve_admin())
+            guard = tasks.create_task(watchdog.watch(self._systemd, self.engine.alive))
+            await self._stop_asked.wait()
+            await self._stop(loop)
+            admin.cancel()
+            guard.cancel()
+        self._sysctl.restore()
+        signals.remove(loop)
+        return self._status
+
+    def request_stop(self, cause: str) -> None:
+        """Begins the stop; a second request changes nothing."""
+        if not self._stop_asked.is_set():
+            _log.info("Stopping (%s)", cause)
+            self._stop_asked.set()
+
+    def request_reload(self) -> None:
+        """Begins a reload (SIGHUP); what comes of it is logged. A daemon that stops does not reload."""
+        if not self._stop_asked.is_set():
+            self.reloader.request()
+
+    def read_events(self) -> None:
+        """Takes everything the engine has to tell and passes it on, in order."""
+        for event in self.engine.drain():
+            self.publish(event)
+
+    def publish(self, event: Event) -> None:
+        """Passes one event to feed, journal, log and notifications."""
+        event = self.feed.publish(event)
+        self.lag.record(time.monotonic() - event.mono_us / 1_000_000)
+        self.journal.record(event)
+        self._event_log.write(event)
+        if self._notifier is not None:
+            self._notifier.handle(event)
+        if isinstance(event, Stopped | Fatal):
+            self._engine_ended(event)
+
+    def _engine_ended(self, event: Stopped | Fatal) -> None:
+        self._engine_stopped.set()
+        if isinstance(event, Fatal) or not self._stop_asked.is_set():
+            self._status = ExitStatus.SOFTWARE
+            self.request_stop("the engine has ended by itself")
+
+    def tell(self, level: str, text: str) -> None:
+        """Publishes a message of the daemon itself."""
+        self.publish(Notice(seq=0, at_ns=time.time_ns(), mono_us=time.monotonic_ns() // 1000, level=level, text=text))
+
+    def _apply(self, config: Config) -> None:
+        self.engine.apply(config)
+        self._event_log.configure(config)
+        self._sysctl.apply(_promoted(config))
+        if self._notifier is not None:
+            self._notifier.reconfigure(config)
+        self.journal.retain(
+            (instance.name for instance in config.instances), (group.name for group in config.sync_groups)
+        )
+
+    def _reload_done(self, outcome: Outcome) -> None:
+        findings.log_all(outcome.loaded.diagnostics)
+        for step in outcome.steps:
+            self.tell("info", step)
+        self.tell("info" if outcome.ok else "error", outcome.message)
+        self._say_ready()
+
+    def _say_ready(self) -> None:
+        count = len(self.config.instances)
+        text = "1 virtual router" if count == 1 else f"{count} virtual routers"
+        self._systemd.ready(text + (", configuration on disk refused" if self.reloader.stale else ""))
+
+    async def _serve_admin(self) -> None:
+        """Opens the API, now that adverts are on their way. Without it the daemon still does its job."""
+        from keepvip.admin.api import Api  # noqa: PLC0415  (not before the first advert)
+        from keepvip.admin.server import AdminServer, SocketInUseError  # noqa: PLC0415
+        from keepvip.daemon.answers import Answers  # noqa: PLC0415
+
+        server = AdminServer(str(self.socket), Api(Answers(self)))
+        try:
+            await server.start()
+        except (OSError, SocketInUseError) as error:
+            _log.warning("No admin socket, `keepvip status` will not work: %s", error)
+            return
+        try:
+            await asyncio.Event().wait()  # until cancelled
+        finally:
+            await server.stop()
+
+    async def _stop(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._systemd.stopping()
+        self.reloader.close()
+        if not self._engine_stopped.is_set():
+            self.engine.stop(release=self.settings.release_on_stop)
+        try:
+            async with asyncio.timeout(ENGINE_STOP_S):
+                await self._engine_stopped.wait()
+        except TimeoutError:
+            self._status = ExitStatus.SOFTWARE
+            _log.critical("The engine did not end within %.0f s: addresses may be left behind", ENGINE_STOP_S)
+        else:
+            self.engine.join()
+        loop.remove_reader(self.engine.fileno())
+        if self._notifier is not None:
+            await self._notifier.drain_stop(NOTIFY_STOP_S)
+        self.lag.stop()
+        self.feed.close()
+        _log.info("Stopped")
+
+
+def _promoted(config: Config) -> set[str]:
+    return {instance.interface for instance in config.instances if instance.promote_secondaries}
