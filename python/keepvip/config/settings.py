@@ -92,7 +92,7 @@ class Setting:
         self.keyword = keyword
         self.node = node
         self.value = value
-        self.more: list[Setting] = []
+        self.more: tuple[Setting, ...] | list[Setting] = ()
         """Later occurrences, for keywords that may be repeated."""
 
     def all(self) -> list[Setting]:
@@ -120,14 +120,14 @@ class Settings(dict[str, Setting]):
 
 
 def read_block(ctx: Context, nodes: Iterable[Node], block: Block, *, ignored: bool = False) -> Settings:
-    """Reads the statements of a keyword block. `ignored`: the block as a whole is not supported, which was said."""
+    """Reads the statements of a keyword block, which the parser has found to be keywords of it.
+
+    `ignored`: the block as a whole is not supported, which was said.
+    """
     found = Settings()
     keywords = block.keywords
     for node in nodes:
-        keyword = keywords.get(node.keyword)
-        if keyword is None:
-            _unknown(ctx, node, block)
-            continue
+        keyword = keywords[node.keyword]
         if keyword.support is not ACTS:
             keyword = _check_support(ctx, node, keyword, block, ignored=ignored)
         value = _read_value(ctx, node, keyword)
@@ -141,7 +141,10 @@ def read_block(ctx: Context, nodes: Iterable[Node], block: Block, *, ignored: bo
         if first is None:
             found[keyword.name] = setting
         elif keyword.duplicates == "add":
-            first.more.append(setting)
+            if first.more:
+                first.more.append(setting)  # type: ignore[union-attr]
+            else:
+                first.more = [setting]
         elif keyword.duplicates == "first":
             ctx.first_wins(f"`{node.keyword}`", node, first.node)
         else:
@@ -403,25 +406,6 @@ def _check_support(
             "not-supported-yet", f"`{keyword.name}` is known but not supported yet and ignored{consequence}", span
         )
     return keyword
-
-
-def _unknown(ctx: Context, node: Node, block: Block) -> None:
-    """A keyword that this block does not have."""
-    word = node.keyword
-    hint = did_you_mean(word, block.keywords)
-    where = blocks_of(word)
-    if where and not hint:
-        hint = f"it belongs into {' or '.join(where[:3])}"
-    what = f"`{word}` is not a keyword of {block.name}" if block.name else f"`{word}` is not a keyword"
-    skipped = ": its block is skipped" if node.children is not None else " and is ignored"
-    ctx.diagnostics.error("unknown-keyword", what + skipped, node.span, hint=hint, kind=ConfigTestClass.UNKNOWN_KEYWORD)
-
-
-def blocks_of(word: str) -> list[str]:
-    """Names of the blocks that have a keyword of this name."""
-    from keepvip.config.keywords import all_blocks  # noqa: PLC0415  (needed for a mistake only)
-
-    return [f"`{block.name}`" if block.name else "no block" for block in all_blocks() if word in block.keywords]
 
 
 def _word_span(node: Node, index: int) -> Span:

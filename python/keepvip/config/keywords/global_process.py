@@ -144,7 +144,6 @@ PROCESS = (
         "time of day",
         "C",
         "2.0.15",
-        not_yet("random_seed", "random values differ from run to run"),
     ),
 )
 
@@ -176,7 +175,6 @@ FILES = (
         "not strict",
         "C",
         "2.2.0",
-        not_yet("include_check", "missing files are reported as plain include reports them"),
     ),
     Keyword(
         "config_save_dir",
