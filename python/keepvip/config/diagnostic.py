@@ -85,11 +85,14 @@ class Diagnostic(msgspec.Struct, frozen=True, gc=False):
     """keepalived refuses to start because of it, with exit status 6 (config-language.md 7)."""
 
 
+_Key = tuple[str, str, str, int, int, int]
+
+
 class Diagnostics:
     """All findings of one run. Iteration gives them sorted by place, each once."""
 
     def __init__(self) -> None:
-        self._found: dict[Diagnostic, None] = {}
+        self._found: dict[_Key, Diagnostic] = {}
         self._files: dict[str, int] = {}
         self._counts = dict.fromkeys(Severity, 0)
         self._classes: set[ConfigTestClass] = set()
@@ -141,14 +144,17 @@ class Diagnostics:
         self.add(Diagnostic(Severity.NOTE, code, message, span, expected, hint, kind, tuple(related)))
 
     def add(self, diagnostic: Diagnostic) -> None:
-        """Takes one in; the same finding at the same place counts once."""
-        if diagnostic in self._found:
+        """Takes one in; the same finding at the same place counts once, whatever way led there."""
+        span = diagnostic.span
+        place = ("", 0, 0, 0) if span is None else (span.file, span.number, span.column, span.length)
+        key = (diagnostic.code, diagnostic.message, *place)
+        if key in self._found:
             return
         self._counts[diagnostic.severity] += 1
         self._classes.add(diagnostic.kind)
         self._stops_start |= diagnostic.stops_start
         if len(self._found) < MAX_KEPT:
-            self._found[diagnostic] = None
+            self._found[key] = diagnostic
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Takes in many."""
@@ -160,7 +166,7 @@ class Diagnostics:
         self._files.setdefault(name, len(self._files))
 
     def __iter__(self) -> Iterator[Diagnostic]:
-        return iter(sorted(self._found, key=self._place))
+        return iter(sorted(self._found.values(), key=self._place))
 
     def __len__(self) -> int:
         """How many there were, kept or not."""
