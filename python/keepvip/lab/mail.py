@@ -43,14 +43,22 @@ class Mail(msgspec.Struct, frozen=True):
 class MailServer:
     """Listens on 127.0.0.1:25 (or elsewhere) of any number of nodes from its making to `close`."""
 
-    def __init__(self, *nodes: Node, address: str = "127.0.0.1", port: int = 25, delay_s: float = 0.0) -> None:
-        """Args: delay_s: how long the server thinks before it accepts a mail."""
+    def __init__(
+        self,
+        *nodes: Node,
+        address: str = "127.0.0.1",
+        port: int = 25,
+        delay_s: float = 0.0,
+        on_mail: Callable[[Mail], None] | None = None,
+    ) -> None:
+        """Args: delay_s: how long the server thinks before it accepts a mail; on_mail: called in its thread."""
         try:
             from aiosmtpd.smtp import SMTP  # noqa: PLC0415 - an extra that only this class needs
         except ImportError as error:
             raise LabError("the lab's mail server needs the package aiosmtpd (pip install aiosmtpd)") from error
         self._smtp: Callable[..., Any] = SMTP
         self._delay_s = delay_s
+        self._on_mail = on_mail
         self._mails: list[Mail] = []
         self._news = threading.Condition()
         self._sockets: list[tuple[Node, socket.socket]] = []
@@ -118,6 +126,8 @@ class MailServer:
         with self._news:
             self._mails.append(mail)
             self._news.notify_all()
+        if self._on_mail:
+            self._on_mail(mail)
 
     @property
     def delay_s(self) -> float:

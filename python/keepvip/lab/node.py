@@ -2,13 +2,13 @@
 
 import json
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keepvip.lab.namespace import MountNamespace, NetworkNamespace
 from keepvip.lab.process import LabProcess
-from keepvip.lab.watch import AddressWatch
+from keepvip.lab.watch import AddressWatch, Change
 
 if TYPE_CHECKING:
     from keepvip.lab.lan import Lan
@@ -109,9 +109,9 @@ class Node:
                 return str(entry["local"])
         raise LookupError(f"{self.name} has no link-local address on {interface}")
 
-    def watch_addresses(self) -> AddressWatch:
+    def watch_addresses(self, on_change: Callable[[Change], None] | None = None) -> AddressWatch:
         """Record every address and link change of this node from now on, with its time."""
-        watch = AddressWatch(self.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE))
+        watch = AddressWatch(self.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE), on_change)
         self._watches.append(watch)
         return watch
 

@@ -3,7 +3,10 @@
 Built once and put back into its first state as often as wanted, which costs a few milliseconds.
 """
 
-from keepvip.lab.decode import Advert
+from collections.abc import Callable
+from pathlib import Path
+
+from keepvip.lab.decode import Advert, Packet
 from keepvip.lab.janitor import kill_run
 from keepvip.lab.lab import Lab
 from keepvip.lab.node import Node
@@ -16,20 +19,24 @@ class Pair:
     ext carries 10.0.0.0/24 and fd00::/64, int carries 192.168.1.0/24.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *, on_packet: Callable[[Packet], None] | None = None, pcap: Path | None = None, own_dev: bool = True
+    ) -> None:
+        """Args: see `keepvip.lab.capture.Tap` and `keepvip.lab.node.Node`."""
+        self._own_dev = own_dev
         self.lab = Lab()
         try:
             self.ext = self.lab.lan("ext")
             self.int = self.lab.lan("int")
             self.a, self.b, self.client = (self._node(name, at) for name, at in (("a", 11), ("b", 12), ("c", 100)))
-            self.tap = self.lab.tap()
+            self.tap = self.lab.tap(on_packet=on_packet, pcap=pcap)
         except BaseException:
             self.lab.close()
             raise
         self._base = {node.name: self._configured_addresses(node) for node in self.nodes}
 
     def _node(self, name: str, number: int) -> Node:
-        node = self.lab.node(name, own_dev=True)
+        node = self.lab.node(name, own_dev=self._own_dev)
         node.attach("eth0", self.ext, [f"10.0.0.{number}/24", f"fd00::{number}/64"])
         node.attach("eth1", self.int, [f"192.168.1.{number}/24"])
         return node

@@ -54,8 +54,10 @@ Change = AddressChange | LinkChange
 class AddressWatch:
     """Listens on an rtnetlink socket from its making to `close`."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, on_change: Callable[[Change], None] | None = None) -> None:
+        """Args: on_change: called with each change, in the listening thread."""
         self._sock = sock
+        self._on_change = on_change
         try:
             sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
         except PermissionError:  # a user namespace
@@ -126,6 +128,9 @@ class AddressWatch:
             with self._news:
                 self._changes += changes
                 self._news.notify_all()
+            if self._on_change:
+                for change in changes:
+                    self._on_change(change)
 
 
 def parse(data: bytes, at_ns: int) -> list[Change]:
