@@ -29,8 +29,7 @@ def enter_user_namespace_if_needed() -> None:
             " user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns); run the lab as root"
         )
     os.environ[_INSIDE] = "1"
-    command = [unshare, "--user", "--map-root-user", "--net", "--mount", sys.executable, "-P", "-m", "keepvip"]
-    os.execv(unshare, [*command, *sys.argv[1:]])
+    os.execv(unshare, [unshare, "--user", "--map-root-user", "--net", "--mount", sys.executable, *sys.argv])
 
 
 def in_user_namespace() -> bool:
