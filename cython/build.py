@@ -2,17 +2,17 @@
 
     python cython/build.py OUTPUT_DIR
 
-rust/py/build.rs calls it; the results land in OUTPUT_DIR/keepvip/*.so. Warnings of Cython and of the C compiler are errors.
+rust/py/build.rs calls it; the results land in OUTPUT_DIR/keepvip/*.so. Warnings of Cython and of the C compiler are
+errors.
 """
 
 import sys
 from pathlib import Path
 
-from setuptools import Distribution, Extension
-from setuptools.command.build_ext import build_ext
-
 from Cython.Build import cythonize
 from Cython.Compiler import Options
+from setuptools import Distribution, Extension
+from setuptools.command.build_ext import build_ext
 
 SOURCE_ROOT = Path(__file__).resolve().parent
 
