@@ -15,7 +15,7 @@ from keepvip.config.settings import Context, Setting, Settings, read_block
 from keepvip.config.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from keepvip.config.build_instance import InstanceDefaults
     from keepvip.config.diagnostic import Diagnostics
@@ -28,10 +28,20 @@ __all__ = ["Built", "build"]
 class Built:
     """A configuration together with the statements it was made from, for rules that point at single lines."""
 
-    __slots__ = ("config", "fatal", "instance_settings", "root")
+    __slots__ = ("config", "fatal", "instance_settings", "mail_unspoken", "root")
 
-    def __init__(self, config: Config, root: Settings, instance_settings: dict[str, Settings], *, fatal: bool) -> None:
+    def __init__(
+        self,
+        config: Config,
+        root: Settings,
+        instance_settings: dict[str, Settings],
+        *,
+        fatal: bool,
+        mail_unspoken: bool = False,
+    ) -> None:
         self.config = config
+        self.mail_unspoken = mail_unspoken
+        """No `smtp_alert` stands anywhere."""
         self.root = root
         self.instance_settings = instance_settings
         """By instance name."""
@@ -54,8 +64,11 @@ def build(
             namespace.span,
             hint=f"start it there: ip netns exec {namespace.value} keepvip run ...",
         )
+    mail_unspoken = not _says(nodes, MAIL_SWITCHES)
     defs, defaults = build_global(
-        ctx, [node for block in _all(root, "global_defs") for node in block.node.children or ()]
+        ctx,
+        [node for block in _all(root, "global_defs") for node in block.node.children or ()],
+        mail_unspoken=mail_unspoken,
     )
     groups = _read_groups(ctx, root)
     instances, settings, refused = _instances(ctx, root, defaults, groups)
@@ -70,7 +83,15 @@ def build(
         instance_name=root["instance"].value if "instance" in root else None,
         use_pid_dir="use_pid_dir" in root or "instance" in root or namespace is not None,
     )
-    return Built(config, root, settings, fatal=ctx.fatal)
+    return Built(config, root, settings, fatal=ctx.fatal, mail_unspoken=mail_unspoken)
+
+
+MAIL_SWITCHES = frozenset({"smtp_alert", "smtp_alert_vrrp", "smtp_alert_checker"})
+
+
+def _says(nodes: Iterable[Node], keywords: frozenset[str]) -> bool:
+    """Whether one of the keywords stands in any block."""
+    return any(node.keyword in keywords or (node.children and _says(node.children, keywords)) for node in nodes)
 
 
 def _all(root: Settings, name: str) -> list[Setting]:

@@ -27,8 +27,14 @@ __all__ = ["build_global"]
 _RFC5322_SPECIALS = frozenset('()<>[]:;@\\,."')
 
 
-def build_global(ctx: Context, nodes: Sequence[Node]) -> tuple[GlobalDefs, InstanceDefaults]:
-    """All statements of all `global_defs` blocks, in order."""
+def build_global(
+    ctx: Context, nodes: Sequence[Node], *, mail_unspoken: bool = False
+) -> tuple[GlobalDefs, InstanceDefaults]:
+    """All statements of all `global_defs` blocks, in order.
+
+    `mail_unspoken`: no `smtp_alert` keyword stands anywhere in the file. Then a server and recipients are taken for the
+    wish to get mail (docs/decisions/0003-mail-without-smtp-alert.md).
+    """
     settings = read_block(ctx, nodes, GLOBAL_DEFS)
     scripts, script_user, script_group = _script_defaults(ctx, settings)
     hostname = ctx.facts.hostname if ctx.facts is not None else ""
@@ -55,7 +61,7 @@ def build_global(ctx: Context, nodes: Sequence[Node]) -> tuple[GlobalDefs, Insta
         log_unknown_vrids="log_unknown_vrids" in settings,
     )
     ctx.dynamic_interfaces = defs.dynamic_interfaces
-    mail = settings.value("smtp_alert", False)
+    mail = settings.value("smtp_alert", mail_unspoken and bool(defs.smtp_host and defs.emails))
     defaults = InstanceDefaults(
         version=settings.value("vrrp_version", 2),
         strict=settings.value("vrrp_strict", False),

@@ -96,13 +96,13 @@ def _mail_goes_nowhere(lint: Lint) -> None:
         name for name, given in (("smtp_server", defs.smtp_host), ("notification_email", defs.emails)) if not given
     ]
     wanted = next((instance for instance in lint.config.instances if instance.smtp_alert), None)
-    if not missing and wanted is None and not any(group.smtp_alert for group in lint.config.sync_groups):
-        if lint.config.instances:
-            lint.diagnostics.note(
-                "mail-never-wanted",
-                "server and recipients of mail are set, but smtp_alert is off everywhere: no mail is sent",
-                hint="write smtp_alert into global_defs, or into the instances and groups that matter",
-            )
+    if wanted is not None and not missing and lint.built.mail_unspoken:
+        lint.diagnostics.note(
+            "mail-without-switch",
+            "server and recipients of mail are set and nothing says smtp_alert: every transition is mailed "
+            "(keepalived would send nothing)",
+            hint="write `smtp_alert` into global_defs to say so, or `smtp_alert off` to get no mail",
+        )
     elif missing and wanted is not None:
         lint.diagnostics.warning(
             "mail-goes-nowhere",
