@@ -140,7 +140,7 @@ class _Fields:
                 f"there is no interface `{dev[0]}`: `{address.text}` is dropped",
                 self.node.arg_span(dev[1]),
                 hint=self.ctx.interface_hint(str(dev[0])),
-                kind=ConfigTestClass.BAD_INTERFACE,
+                kind=ConfigTestClass.WARNING,
             )
             return None
         lifetime = self._lifetime(None if v4 or prefix_len != 128 else 0)

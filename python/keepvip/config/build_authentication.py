@@ -37,7 +37,9 @@ def build_authentication(
         return None, False
     if kind is None:
         if "auth_type" not in found.refused:
-            warn("no-authentication", "authentication without auth_type does nothing", setting.span)
+            ctx.diagnostics.warning(
+                "no-authentication", f"`{name}`: authentication without auth_type does nothing", setting.span
+            )
         return None, False
     if kind.value == "AH":
         ctx.diagnostics.error(

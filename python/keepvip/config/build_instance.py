@@ -166,7 +166,7 @@ class _Builder:
                 f"there is no interface `{name}`",
                 setting.node.arg_span(0),
                 hint=self.ctx.interface_hint(name) or "with dynamic_interfaces in global_defs it need not exist yet",
-                kind=ConfigTestClass.BAD_INTERFACE,
+                kind=ConfigTestClass.WARNING,
             )
         elif known is not None and not known.multicast:
             self.ctx.diagnostics.error(
@@ -434,6 +434,7 @@ class _Builder:
             self._corrected(
                 "skip_check_adv_addr", "any value turns skip_check_adv_addr on, even this one",
                 hint="to have it off, leave it out here and in global_defs",
+                kind=ConfigTestClass.NONE,
             )  # fmt: skip
         return True
 
@@ -457,6 +458,7 @@ class _Builder:
             self._corrected(
                 "owner_ignore_adverts", "any value turns owner_ignore_adverts on with priority 255, even this one",
                 hint="to have it off, leave it out here and in global_defs",
+                kind=ConfigTestClass.NONE,
             )  # fmt: skip
         return self.strict or setting is not None or self.defaults.owner_ignore_adverts
 
@@ -486,13 +488,23 @@ class _Builder:
             given |= {"lower_prio_delay_s": 0, "lower_prio_repeat": 0}
         return msgspec.structs.replace(default, **given) if given else default
 
-    def _corrected(self, keyword: str, message: str, hint: str = "") -> None:
+    def _corrected(
+        self, keyword: str, message: str, hint: str = "", kind: ConfigTestClass = ConfigTestClass.GENERAL
+    ) -> None:
         setting = self.settings.get(keyword)
         span = setting.span if setting is not None else self.node.statement_span
-        self._warn("contradiction", message, span, hint=hint)
+        self._warn("contradiction", message, span, hint=hint, kind=kind)
 
-    def _warn(self, code: str, message: str, span: Span | None, *, hint: str = "") -> None:
-        self.ctx.diagnostics.warning(code, f"`{self.name}`: {message}", span, hint=hint, kind=ConfigTestClass.GENERAL)
+    def _warn(
+        self,
+        code: str,
+        message: str,
+        span: Span | None,
+        *,
+        hint: str = "",
+        kind: ConfigTestClass = ConfigTestClass.GENERAL,
+    ) -> None:
+        self.ctx.diagnostics.warning(code, f"`{self.name}`: {message}", span, hint=hint, kind=kind)
 
 
 _GARP_FIELDS = (

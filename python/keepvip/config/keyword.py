@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["ACTS", "Arg", "Block", "Keyword", "Support", "deprecated", "no_op", "not_yet", "table"]
+__all__ = ["ACTS", "REQUIRED", "Arg", "Block", "Keyword", "Support", "deprecated", "no_op", "not_yet", "table"]
 
 ArgType = Literal[
     "int",  # decimal integer
@@ -22,6 +22,7 @@ ArgType = Literal[
     "interface",  # name of a network interface
     "address",  # an IPv4 or IPv6 address; a mask after it is tolerated and ignored
     "prefix",  # address[/length]
+    "service",  # address of a virtual server, or one of `choices`
     "range",  # address, address-last or address/length, of a virtual server group
     "port",  # 1..65535
     "user",  # name of a user
@@ -42,6 +43,10 @@ SupportKind = Literal["acts", "no-op", "not-yet", "deprecated"]
 Duplicates = Literal["last", "first", "replaced", "add"]
 BlockKind = Literal["keywords", "entries", "words"]
 Tier = Literal["A", "B", "C"]
+
+
+REQUIRED = "required"
+"""The default of a keyword that a block cannot do without."""
 
 
 class Arg(msgspec.Struct, frozen=True, gc=False):
@@ -75,10 +80,16 @@ class Arg(msgspec.Struct, frozen=True, gc=False):
     @property
     def range_text(self) -> str:
         """The legal values for people: `1..255`, `PASS or AH`, `0.01..255 seconds`."""
+        if self.choices and self.type in {"int", "service"}:
+            return f"{', '.join(self.choices)} or {self._bounds}"
         if self.choices:
             return f"{', '.join(self.choices[:-1])} or {self.choices[-1]}" if len(self.choices) > 1 else self.choices[0]
         if self.type == "bool":
             return "true, on, yes, false, off or no"
+        return self._bounds
+
+    @property
+    def _bounds(self) -> str:
         low, high = self._shown(self.low), self._shown(self.high)
         if low is None and high is None:
             text = _TYPE_TEXT.get(self.type, "")
@@ -106,6 +117,7 @@ _TYPE_TEXT: dict[str, str] = {
     "milliseconds": "a number of",
     "address": "an IPv4 or IPv6 address",
     "prefix": "an address with an optional /length",
+    "service": "an address, fwmark or group",
     "range": "ADDRESS, ADDRESS-LAST or ADDRESS/LENGTH",
     "port": "1..65535",
     "interface": "a name of 1 to 15 characters",
@@ -131,6 +143,8 @@ class Support(msgspec.Struct, frozen=True, gc=False):
     """not-yet: what is different because it is ignored, for the person who wrote it."""
     refuses: bool = False
     """not-yet: the instance would behave wrongly on the wire without it, so the instance is refused, not run."""
+    recorded: bool = False
+    """keepalived itself calls it deprecated, which counts for the exit status of `--config-test`."""
 
 
 ACTS = Support("acts")
@@ -141,14 +155,14 @@ def no_op(reason: str) -> Support:
     return Support("no-op", reason)
 
 
-def not_yet(feature: str, consequence: str = "", *, refuses: bool = False) -> Support:
+def not_yet(feature: str, consequence: str = "", *, refuses: bool = False, recorded: bool = False) -> Support:
     """The keyword is known and checked, but nothing acts on it."""
-    return Support("not-yet", feature, consequence, refuses)
+    return Support("not-yet", feature, consequence, refuses, recorded)
 
 
-def deprecated(instead: str) -> Support:
+def deprecated(instead: str, *, recorded: bool = False) -> Support:
     """An old spelling: means exactly the same as `instead`."""
-    return Support("deprecated", instead)
+    return Support("deprecated", instead, recorded=recorded)
 
 
 class Keyword(msgspec.Struct, frozen=True, gc=False):

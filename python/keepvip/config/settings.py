@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from keepvip.config import values
 from keepvip.config.diagnostic import ConfigTestClass, Related
-from keepvip.config.keyword import ACTS
+from keepvip.config.keyword import ACTS, REQUIRED
 from keepvip.config.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -134,8 +134,16 @@ def read_block(ctx: Context, nodes: Iterable[Node], block: Block, *, ignored: bo
         if value is REFUSED:
             found.refused.add(keyword.name)
             continue
-        if keyword.block is not None and (ignored or keyword.support.kind == "not-yet"):
-            validate(ctx, node, keyword.block)
+        if keyword.block is not None:
+            if not node.children and keyword.block.kind != "keywords":
+                ctx.diagnostics.warning(
+                    "empty-block",
+                    f"the block of `{keyword.name}` is empty",
+                    node.span,
+                    kind=ConfigTestClass.GENERAL if keyword.block.kind == "words" else ConfigTestClass.NONE,
+                )
+            if ignored or keyword.support.kind == "not-yet":
+                validate(ctx, node, keyword.block)
         setting = Setting(keyword, node, value)
         first = found.get(keyword.name)
         if first is None:
@@ -153,7 +161,6 @@ def read_block(ctx: Context, nodes: Iterable[Node], block: Block, *, ignored: bo
                     "duplicate",
                     f"`{node.keyword}` is given a second time and replaces the first",
                     node.span,
-                    kind=ConfigTestClass.GENERAL,
                     related=[Related("the first one is here", first.node.span)],
                 )
             found[keyword.name] = setting
@@ -164,7 +171,12 @@ def validate(ctx: Context, node: Node, block: Block) -> None:
     """Checks what stands in a block that nothing acts on."""
     children = node.children or ()
     if block.kind == "keywords":
-        read_block(ctx, children, block, ignored=True)
+        found = read_block(ctx, children, block, ignored=True)
+        for name, keyword in block.keywords.items():
+            if keyword.default == REQUIRED and name not in found and name not in found.refused:
+                ctx.diagnostics.error(
+                    "missing-keyword", f"this {block.name} has no `{name}` and is dropped", node.statement_span
+                )
     elif block.kind == "words":
         arg = block.args[0]
         for child in children:
@@ -258,18 +270,14 @@ def _read_value(ctx: Context, node: Node, keyword: Keyword) -> object:
     elif args[0].type in _SCRIPT_TYPES:
         return _read_script(ctx, node, keyword)
     else:
-        if len(args) == 1 and words and not args[0].repeat:  # by far the most frequent form
-            value = _checked(ctx, args[0], words[0], None, keyword.name, node)
+        if len(args) == 1 and words and not args[0].repeat and args[0].type != "rest":  # by far the most frequent form
+            value, expected_words = _checked(ctx, args[0], words[0], None, keyword.name, node), 1
         else:
-            value = _read_several(ctx, node, keyword)
-        if args[-1].repeat or args[-1].type == "rest":
+            value, expected_words = _read_several(ctx, node, keyword)
+        if keyword.options and len(words) > expected_words:
+            known = {option.name: option for option in keyword.options}
+            read_options(ctx, node, (node.keyword, *words), 1 + expected_words, known, keyword.name)
             return value
-        if keyword.options and len(words) > len(args):
-            read_options(
-                ctx, node, (node.keyword, *words), 1 + len(args), {o.name: o for o in keyword.options}, keyword.name
-            )
-            return value
-        expected_words = len(args)
     if len(words) > expected_words:
         ctx.diagnostics.warning(
             "extra-words",
@@ -281,32 +289,35 @@ def _read_value(ctx: Context, node: Node, keyword: Keyword) -> object:
     return value
 
 
-def _read_several(ctx: Context, node: Node, keyword: Keyword) -> object:
+def _read_several(ctx: Context, node: Node, keyword: Keyword) -> tuple[object, int]:
+    """The value of a statement with several arguments, and how many words they took."""
     taken: list[object] = []
     words = node.args
-    for index, arg in enumerate(keyword.args):
+    index = 0
+    for place, arg in enumerate(keyword.args):
         if arg.repeat:
-            if not words[index:] and not arg.optional:
+            if index >= len(words) and not arg.optional:
                 _missing(ctx, node, keyword, index, arg.name, arg)
-                return REFUSED
-            rest = [
-                _checked(ctx, arg, word, None, keyword.name, node, index + offset)
-                for offset, word in enumerate(words[index:])
-            ]
+                return REFUSED, len(words)
+            rest = [_checked(ctx, arg, words[at], None, keyword.name, node, at) for at in range(index, len(words))]
             taken.append(REFUSED if REFUSED in rest else tuple(rest))
+            index = len(words)
+        elif arg.type == "rest" and index < len(words):
+            taken.append(tuple(words[index:]))
+            index = len(words)
+        elif arg.optional and arg.choices and place < len(keyword.args) - 1 and words[index : index + 1] != arg.choices:
+            taken.append(None)  # such as `all` before a number
         elif index < len(words):
-            if arg.type == "rest":
-                taken.append(tuple(words[index:]))
-                break
             taken.append(_checked(ctx, arg, words[index], None, keyword.name, node, index))
+            index += 1
         elif arg.optional:
             taken.append(True if arg.type == "bool" else None)
         else:
             _missing(ctx, node, keyword, index, arg.name, arg)
-            return REFUSED
+            return REFUSED, len(words)
     if len(keyword.args) == 1:
-        return taken[0]
-    return REFUSED if REFUSED in taken else tuple(taken)
+        return taken[0], index
+    return (REFUSED if REFUSED in taken else tuple(taken)), index
 
 
 def _read_script(ctx: Context, node: Node, keyword: Keyword) -> object:
@@ -376,13 +387,14 @@ def _check_support(
     """Says what a keyword that is not simply supported comes to; gives the declaration to read it by."""
     support = keyword.support
     span = span or node.span
+    kind = ConfigTestClass.DEPRECATED if support.recorded else ConfigTestClass.NONE
     if support.kind == "deprecated":
         ctx.diagnostics.warning(
             "deprecated",
             f"`{keyword.name}` is the old name of `{support.note}`",
             span,
             hint=f"write `{support.note}`",
-            kind=ConfigTestClass.DEPRECATED,
+            kind=kind,
         )
         instead = block.keywords.get(support.note) if block is not None else None
         if instead is None:
@@ -403,7 +415,10 @@ def _check_support(
     else:
         consequence = f": {support.consequence}" if support.consequence else ""
         ctx.diagnostics.warning(
-            "not-supported-yet", f"`{keyword.name}` is known but not supported yet and ignored{consequence}", span
+            "not-supported-yet",
+            f"`{keyword.name}` is known but not supported yet and ignored{consequence}",
+            span,
+            kind=kind,
         )
     return keyword
 

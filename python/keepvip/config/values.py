@@ -63,6 +63,8 @@ def read(arg: Arg, text: str) -> object:
 
 
 def _read_int(arg: Arg, text: str) -> object:
+    if arg.choices and text in arg.choices:
+        return text
     if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS and not arg.any_base:
         value, rest = int(text), ""
     else:
@@ -242,6 +244,10 @@ def _read_prefix(arg: Arg, text: str) -> object:
     return read_prefix(text) or Bad("is not an IPv4 or IPv6 address")
 
 
+def _read_service(arg: Arg, text: str) -> object:
+    return text if text in arg.choices or read_address(text) is not None else Bad("is not an IPv4 or IPv6 address")
+
+
 def _read_range(arg: Arg, text: str) -> object:
     """`ADDRESS`, `ADDRESS-N`, `ADDRESS-ADDRESS` or `ADDRESS/LENGTH`, checked and kept as text."""
     first, dash, last = text.partition("-")
@@ -297,7 +303,7 @@ def _read_umask(arg: Arg, text: str) -> object:
         return found[0]
     mask = 0
     for name in text.split("|"):
-        bits = _UMASK_BITS.get(name.strip())
+        bits = _UMASK_BITS.get(name.strip()) if name.strip() else 0
         if bits is None:
             return Bad(f"has an unknown part {name.strip()!r}")
         mask |= bits
@@ -342,6 +348,7 @@ _READERS: dict[str, Callable[[Arg, str], object]] = {
     "choice": _read_choice,
     "address": _read_address,
     "prefix": _read_prefix,
+    "service": _read_service,
     "range": _read_range,
     "port": _read_int,
     "user": _read_word,

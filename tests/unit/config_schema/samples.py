@@ -17,6 +17,7 @@ LEGAL: dict[str, list[str]] = {
     "interface": ["eth0", "vrrp.51", "a-very-long-one"],
     "address": ["192.0.2.1", "2001:db8::1"],
     "prefix": ["192.0.2.1", "192.0.2.1/24", "fe80::1/64"],
+    "service": ["192.0.2.1", "2001:db8::1", "fwmark", "group"],
     "range": ["192.0.2.1", "192.0.2.1-9", "192.0.2.1-192.0.2.9", "192.0.2.0/24", "2001:db8::1-ff"],
     "user": ["root"],
     "group": ["root", ":root"],
@@ -36,6 +37,7 @@ ILLEGAL: dict[str, list[str]] = {
     "interface": ["a-name-of-16-char", "a/b"],
     "address": ["192.0.2.256", "2001:db8:::1", "host.example.com"],
     "prefix": ["192.0.2.256", "192.0.2.1/33", "fe80::1/129", "x"],
+    "service": ["192.0.2.256", "word"],
     "range": ["192.0.2.9-1", "192.0.2.9-192.0.2.1", "192.0.2.1/33", "x"],
     "hex": ["xyz"],
     "mac": ["00:11"],
@@ -114,7 +116,25 @@ class Place:
         return text + "}\n" * len(self.around), number
 
 
-BASE = {"vrrp_instance": "interface eth0\nvirtual_router_id 5\nvirtual_ipaddress {\n192.0.2.1\n}\n"}
+BASE = {
+    "vrrp_instance": "interface eth0\nvirtual_router_id 5\nvirtual_ipaddress {\n192.0.2.1\n}\n",
+    "virtual_server": "lb_algo rr\nlb_kind NAT\nprotocol TCP\nreal_server 192.0.2.99 80 {\n}\n",
+    "vrrp_script": 'script "/bin/true"\n',
+    "vrrp_track_process": "process word\n",
+    "track_file": "file /dev/shm/word\n",
+    "vrrp_track_file": "file /dev/shm/word\n",
+    "bfd_instance": "neighbor_ip 192.0.2.9\n",
+    "MISC_CHECK": "misc_path /bin/true\n",
+    "BFD_CHECK": "name word\n",
+    "FILE_CHECK": "track_file word\n",
+    "HTTP_GET": "url {\npath /\n}\n",
+    "SSL_GET": "url {\npath /\n}\n",
+    "url": "path /\n",
+    "garp_group": "garp_interval 1\ninterface eth0\n",
+    "auth_hmac": "key 1 0123456789abcdef0123456789abcdef\nactive_key 1\n",
+    "track_group": "group {\nword\n}\n",
+}
+"""What a block needs to be of use."""
 _HEADERS = {"virtual_server": ["192.0.2.80", "80"], "real_server": ["192.0.2.81", "80"]}
 
 

@@ -70,8 +70,8 @@ def test_a_declaration_is_complete(block: Block, keyword: Keyword) -> None:
         assert keyword.support.note
     if keyword.support.refuses:
         assert keyword.support.consequence, "who is refused must be told why"
-    # In an entry a word such as `inet` may come before the argument that must be there.
-    optional = [arg.optional for arg in keyword.args if block.kind == "keywords" or not arg.choices]
+    # A single word such as `all` or `inet` may come before the argument that must be there.
+    optional = [arg.optional for arg in keyword.args if not arg.choices]
     assert optional == sorted(optional), "optional arguments come last"
     assert not any(arg.repeat for arg in keyword.args[:-1])
     if keyword.block is not None:

@@ -8,7 +8,7 @@ import pytest
 
 from keepvip.config.diagnostic import ConfigTestClass, Diagnostic, Severity
 
-from .samples import Place, entry_places, illegal, legal, places
+from .samples import BASE, Place, entry_places, illegal, legal, places
 
 if TYPE_CHECKING:
     from keepvip.config.keyword import Arg
@@ -30,7 +30,8 @@ def value_sets() -> list[pytest.param]:  # type: ignore[valid-type]
         lines = [first]
         for index, arg in enumerate(keyword.args):
             before = [legal(other)[0] for other in keyword.args[:index]]
-            lines += [[*before, value] for value in legal(arg) if not (arg.optional and index > len(before))]
+            after = [legal(other)[0] for other in keyword.args[index + 1 :] if not other.optional and arg.optional]
+            lines += [[*before, value, *after] for value in legal(arg)]
         for option in keyword.options:
             base = [legal(arg)[0] for arg in keyword.args]
             for arg in option.args:
@@ -65,10 +66,13 @@ def test_legal_values_are_accepted(compiled: Compile, place: Place, args: list[s
 def required_body(place: Place) -> str:
     if place.keyword.block is None:
         return ""
-    return {
-        "vrrp_instance": "interface eth0\nvirtual_router_id 5\nvirtual_ipaddress {\n192.0.2.1\n}\n",
+    return BASE.get(place.keyword.name) or {
         "virtual_ipaddress": "192.0.2.9\n",
         "virtual_ipaddress_excluded": "192.0.2.9\n",
+        "notification_email": "a@example.com\n",
+        "interfaces": "eth0\n",
+        "group": "word\n",
+        "virtual_server_group": "192.0.2.80 80\n",
     }.get(place.keyword.name, "")
 
 
@@ -96,6 +100,8 @@ def illegal_sets() -> list[pytest.param]:  # type: ignore[valid-type]
     for place in PLACES:
         for index, arg in enumerate(place.keyword.args):
             before = [legal(other)[0] for other in place.keyword.args[:index]]
+            if arg.optional and any(not later.optional for later in place.keyword.args[index:]):
+                continue  # a word that may be left out: another one is taken for the next argument
             found += [
                 pytest.param(place, [*before, value], index, id=f"{place.id} {' '.join([*before, value])}")
                 for value in illegal(arg)

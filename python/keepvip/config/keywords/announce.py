@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from keepvip.config.keyword import Arg, Keyword, deprecated, not_yet
-from keepvip.config.keywords.arguments import BOOL, COUNT_0, GARP_SECONDS, IFNAME, REPEAT, SCRIPT, SECONDS_U32
+from keepvip.config.keywords.arguments import ALL, BOOL, COUNT_0, GARP_SECONDS, IFNAME, REPEAT, SCRIPT, SECONDS_U32
 from keepvip.config.keywords.notify import NOTIFY, NOTIFY_ANY, SMTP_ALERT
 from keepvip.config.keywords.transport import VMAC
 
@@ -57,20 +57,22 @@ GARP = (
     ),
     Keyword(
         "garp_extra_if",
-        (Arg("rest", "[all] SECONDS"),),
+        (ALL, Arg("int", "SECONDS", low=0, high=86_400, unit="seconds")),
         "While master, announces the addresses on the extra VMAC interfaces (all: on every other interface) so often.",
         "vrrp_garp_extra_if (0)",
         "C",
         "2.2.3",
         not_yet(VMAC, "nothing is announced on other interfaces"),
+        missing_ignored=True,
     ),
     Keyword(
         "vmac_garp_intvl",
-        (Arg("rest", "[all] SECONDS"),),
+        (ALL, Arg("int", "SECONDS", low=0, high=86_400, unit="seconds")),
         "Older name of garp_extra_if.",
         "vrrp_garp_extra_if (0)",
         "C",
-        support=deprecated("garp_extra_if"),
+        support=deprecated("garp_extra_if", recorded=True),
+        missing_ignored=True,
     ),
 )
 
@@ -110,6 +112,6 @@ NOTIFICATION = (
         "Old way to run the IPVS sync daemon together with this instance; see lvs_sync_daemon.",
         "none",
         "C",
-        support=not_yet("IPVS sync daemon", "no connections are synchronised"),
+        support=not_yet("IPVS sync daemon", "no connections are synchronised", recorded=True),
     ),
 )

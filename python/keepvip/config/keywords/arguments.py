@@ -23,10 +23,10 @@ SECONDS_0 = Arg("seconds", "SECONDS", low=0, unit="seconds")
 SECONDS_1 = Arg("seconds", "SECONDS", low=1, unit="seconds")
 """Any time above zero."""
 WHOLE_SECONDS = Arg("int", "SECONDS", low=0, high=4_294_967, unit="seconds")
-COUNT_0 = Arg("int", "COUNT", low=0, high=4_294_967_295)
-COUNT_1 = Arg("int", "COUNT", low=1, high=4_294_967_295)
+COUNT_0 = Arg("int", "COUNT", low=0, high=2_147_483_647)
+COUNT_1 = Arg("int", "COUNT", low=1, high=2_147_483_647)
 U32 = Arg("int", "NUMBER", low=0, high=4_294_967_295)
-BYTES = Arg("int", "BYTES", low=1, high=2_147_483_647, unit="bytes")
+BYTES = Arg("int", "BYTES", low=0, high=4_294_967_295, unit="bytes")
 
 WEIGHT_253 = Arg("int", "WEIGHT", low=-253, high=253, strict=True)
 WEIGHT_254 = Arg("int", "WEIGHT", low=-254, high=254, strict=True)
@@ -38,3 +38,6 @@ SECONDS_U32 = Arg("int", "SECONDS", low=0, high=4_294_967_295, unit="seconds")
 REPEAT = Arg("int", "COUNT", low=1, high=4_294_967_295, clamp_low=True)
 GAP = Arg("seconds", "SECONDS", low=1, high=4_294_967_295, unit="seconds")
 """Smallest gap between two announcements."""
+GROUP_GAP = Arg("seconds", "SECONDS", low=0, high=2_147_483_647, unit="seconds")
+"""The same in a garp_group."""
+ALL = Arg("choice", "all", choices=("all",), optional=True)

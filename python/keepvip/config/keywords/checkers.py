@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keepvip.config.keyword import Arg, Block, Keyword, deprecated, table
+from keepvip.config.keyword import Arg, Block, Keyword, Tier, deprecated, table
 from keepvip.config.keywords.arguments import (
     ADDRESS,
     BOOL,
@@ -79,11 +79,27 @@ def _url(*more: Keyword) -> Block:
                 "Status codes that are good: N or N-M, several.",
                 "200-299",
                 "A",
+                missing_ignored=True,
             ),
             Keyword(
-                "virtualhost", (STRING,), "Host header.", "that of the checker", "B", "1.3.6", duplicates="replaced"
+                "virtualhost",
+                (STRING,),
+                "Host header.",
+                "that of the checker",
+                "B",
+                "1.3.6",
+                duplicates="replaced",
+                missing_ignored=True,
             ),
-            Keyword("regex", (Arg("regex", "PATTERN"),), "Pattern that the page must match.", "none", "B", "2.0.7"),
+            Keyword(
+                "regex",
+                (Arg("regex", "PATTERN"),),
+                "Pattern that the page must match.",
+                "none",
+                "B",
+                "2.0.7",
+                missing_ignored=True,
+            ),
             Keyword("regex_no_match", (), "The page must not match.", "off", "B", "2.0.7"),
             Keyword(
                 "regex_options",
@@ -92,10 +108,29 @@ def _url(*more: Keyword) -> Block:
                 "none",
                 "C",
                 "2.0.7",
+                missing_ignored=True,
             ),
-            Keyword("regex_min_offset", (_OFFSET,), "Where the search begins.", "0", "C", "2.0.7"),
-            Keyword("regex_max_offset", (_OFFSET,), "Last place where a match may begin.", "end", "C", "2.0.7"),
-            Keyword("regex_stack", (_OFFSET, _OFFSET), "Stack of the matcher: start and maximum.", "", "C", "2.0.7"),
+            Keyword(
+                "regex_min_offset", (_OFFSET,), "Where the search begins.", "0", "C", "2.0.7", missing_ignored=True
+            ),
+            Keyword(
+                "regex_max_offset",
+                (_OFFSET,),
+                "Last place where a match may begin.",
+                "end",
+                "C",
+                "2.0.7",
+                missing_ignored=True,
+            ),
+            Keyword(
+                "regex_stack",
+                (_OFFSET, _OFFSET),
+                "Stack of the matcher: start and maximum.",
+                "",
+                "C",
+                "2.0.7",
+                missing_ignored=True,
+            ),
             *more,
         ),
     )
@@ -107,7 +142,7 @@ def _web(name: str, *more: Keyword, in_url: tuple[Keyword, ...] = ()) -> Block:
         "keywords",
         table(
             *_COMMON,
-            Keyword("nb_get_retry", (U32,), "Older name of retry.", "", "C", "", deprecated("retry")),
+            Keyword("nb_get_retry", (U32,), "Older name of retry.", "", "C", "", deprecated("retry", recorded=True)),
             Keyword(
                 "virtualhost",
                 (STRING,),
@@ -115,6 +150,7 @@ def _web(name: str, *more: Keyword, in_url: tuple[Keyword, ...] = ()) -> Block:
                 "that of the real or virtual server",
                 "A",
                 duplicates="replaced",
+                missing_ignored=True,
             ),
             Keyword(
                 "http_protocol",
@@ -123,6 +159,7 @@ def _web(name: str, *more: Keyword, in_url: tuple[Keyword, ...] = ()) -> Block:
                 "1.0",
                 "B",
                 "2.0.17",
+                missing_ignored=True,
             ),
             Keyword("enable_sni", (BOOL,), "Sends the server name in TLS.", "off", "B", "1.4.3"),
             Keyword(
@@ -157,7 +194,15 @@ SMTP_CHECK = Block(
     "keywords",
     table(
         *_COMMON,
-        Keyword("helo_name", (STRING,), "Name given in the HELO.", "smtpchecker.keepalived.org", "B", "1.1.8"),
+        Keyword(
+            "helo_name",
+            (STRING,),
+            "Name given in the HELO.",
+            "smtpchecker.keepalived.org",
+            "B",
+            "1.1.8",
+            missing_ignored=True,
+        ),
         Keyword(
             "host",
             (),
@@ -200,7 +245,7 @@ MISC_CHECK = Block(
         Keyword("misc_path", (COMMAND,), "The command; exit status 0 is good.", "required", "A"),
         Keyword(
             "misc_timeout",
-            (Arg("int", "SECONDS", low=1, high=4_294_967, unit="seconds"),),
+            (Arg("int", "SECONDS", low=1, high=4_294, unit="seconds"),),
             "How long it may run.",
             "delay_loop of the virtual server",
             "A",
@@ -216,10 +261,18 @@ UDP_CHECK = Block(
     "keywords",
     table(
         *_COMMON,
-        Keyword("payload", (Arg("hex", "HEX"),), "What is sent.", "an empty packet", "B", "2.2.0"),
+        Keyword(
+            "payload",
+            (Arg("hex", "HEX", repeat=True),),
+            "What is sent; blanks between the digits are allowed.",
+            "an empty packet",
+            "B",
+            "2.2.0",
+            missing_ignored=True,
+        ),
         Keyword(
             "require_reply",
-            (Arg("hex", "HEX", optional=True, any_case=True),),
+            (Arg("hex", "HEX", optional=True, repeat=True, any_case=True),),
             "A reply must come, and match if given; x stands for any digit.",
             "off",
             "B",
@@ -244,6 +297,7 @@ FILE_CHECK = Block(
             "that of the file",
             "C",
             "2.1.0",
+            missing_ignored=True,
         ),
     ),
 )
@@ -251,12 +305,12 @@ BFD_CHECK = Block(
     "BFD_CHECK",
     "keywords",
     table(
-        Keyword("name", (NAME,), "The bfd_instance that decides.", "required", "C", "2.0.0"),
+        Keyword("name", (NAME,), "The bfd_instance that decides.", "required", "C", "2.0.0", missing_ignored=True),
         Keyword("alpha", (BOOL,), "Down until the session is up.", "that of the real server", "C", "2.0.0"),
     ),
 )
 
-CHECKERS: tuple[tuple[Block, str, str, str], ...] = (
+CHECKERS: tuple[tuple[Block, str, Tier, str], ...] = (
     (TCP_CHECK, "Good if a TCP connection can be made.", "A", ""),
     (HTTP_GET, "Good if pages come with the right status, digest or content.", "A", ""),
     (SSL_GET, "The same over TLS; certificates are not verified.", "A", ""),

@@ -56,6 +56,7 @@ IDENTITY = (
         'Sender of mails: user@host, or "Name <user@host>".',
         "user@host name",
         "A",
+        missing_ignored=True,
     ),
     Keyword(
         "smtp_server",
@@ -67,7 +68,9 @@ IDENTITY = (
         "none; port 25",
         "A",
     ),
-    Keyword("smtp_helo_name", (STRING,), "Name given in the HELO of SMTP.", "host name", "C", "1.2.20"),
+    Keyword(
+        "smtp_helo_name", (STRING,), "Name given in the HELO of SMTP.", "host name", "C", "1.2.20", missing_ignored=True
+    ),
     Keyword(
         "smtp_connect_timeout",
         (Arg("int", "SECONDS", low=1, high=4294, unit="seconds", clamp_low=True),),
@@ -94,6 +97,7 @@ IDENTITY = (
         "2.1.0",
         not_yet("startup and shutdown scripts", "the script is not run"),
         "first",
+        missing_ignored=True,
     ),
     Keyword(
         "startup_script_timeout",
@@ -103,6 +107,7 @@ IDENTITY = (
         "C",
         "2.1.0",
         not_yet("startup and shutdown scripts"),
+        missing_ignored=True,
     ),
     Keyword(
         "shutdown_script",
@@ -113,6 +118,7 @@ IDENTITY = (
         "2.1.0",
         not_yet("startup and shutdown scripts", "the script is not run"),
         "first",
+        missing_ignored=True,
     ),
     Keyword(
         "shutdown_script_timeout",
@@ -122,6 +128,7 @@ IDENTITY = (
         "C",
         "2.1.0",
         not_yet("startup and shutdown scripts"),
+        missing_ignored=True,
     ),
     Keyword(
         "smtp_alert_vrrp",

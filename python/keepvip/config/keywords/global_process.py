@@ -33,6 +33,7 @@ def _each(suffix: str, args: tuple[Arg, ...], doc: str, default: str, *support: 
             "B" if (process, suffix) == ("vrrp", "rt_priority") else "C",
             _WHERE[process],
             given,
+            missing_ignored=suffix != "rlimit_rttime",
         )
         for process, given in zip(_NAMES, support, strict=True)
     )
@@ -40,7 +41,14 @@ def _each(suffix: str, args: tuple[Arg, ...], doc: str, default: str, *support: 
 
 def _buffers(name: str, doc: str) -> tuple[Keyword, Keyword]:
     return (
-        Keyword(f"{name}_rcv_bufs", (BYTES,), f"Receive buffer of {doc}.", "the system's", support=_NETLINK),
+        Keyword(
+            f"{name}_rcv_bufs",
+            (BYTES,),
+            f"Receive buffer of {doc}.",
+            "the system's",
+            support=_NETLINK,
+            missing_ignored=True,
+        ),
         Keyword(
             f"{name}_rcv_bufs_force",
             (BOOL,),
@@ -122,6 +130,7 @@ PROCESS = (
         "C",
         "2.1.0",
         no_op("the engine has real-time priority from the start"),
+        missing_ignored=True,
     ),
     *_buffers("vrrp_netlink_cmd", "the VRRP process's netlink socket for commands"),
     *_buffers("vrrp_netlink_monitor", "the VRRP process's netlink socket for news"),
@@ -130,7 +139,7 @@ PROCESS = (
     *_buffers("process_monitor", "the process event connector"),
     Keyword(
         "umask",
-        (Arg("umask", "MASK"),),
+        (Arg("umask", "MASK", repeat=True),),
         "Mask for files that are made: a number, or IRUSR IWUSR ... IRWXO joined by |.",
         "0177",
         "C",
@@ -157,7 +166,16 @@ FILES = (
         "2.2.0",
         no_op("keepvip checks before every reload, and a broken file changes nothing"),
     ),
-    Keyword("reload_time_file", (PATH,), "File that holds the time of the next reload.", "none", "C", "2.1.0", _RELOAD),
+    Keyword(
+        "reload_time_file",
+        (PATH,),
+        "File that holds the time of the next reload.",
+        "none",
+        "C",
+        "2.1.0",
+        _RELOAD,
+        missing_ignored=True,
+    ),
     Keyword("reload_repeat", (), "Keeps that file and reloads daily.", "off", "C", "2.1.0", _RELOAD),
     Keyword(
         "reload_file",
@@ -193,6 +211,7 @@ FILES = (
         "C",
         "2.2.0",
         no_op("one process reads the files once and needs no copy"),
+        missing_ignored=True,
     ),
     Keyword(
         "data_use_instance",

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from keepvip.config.keyword import Arg, Block, Keyword, table
-from keepvip.config.keywords.arguments import GAP, IFNAME, NAME
+from keepvip.config.keywords.arguments import GROUP_GAP, IFNAME, NAME
 
 _DELAY = Arg("int", "SECONDS", low=0, high=255, unit="seconds")
 
@@ -29,8 +29,8 @@ GARP_GROUP = Block(
     "garp_group",
     "keywords",
     table(
-        Keyword("garp_interval", (GAP,), "Smallest gap between gratuitous ARPs.", "none", "C", "1.2.21"),
-        Keyword("gna_interval", (GAP,), "Smallest gap between neighbour advertisements.", "none", "C", "1.2.21"),
+        Keyword("garp_interval", (GROUP_GAP,), "Smallest gap between gratuitous ARPs.", "none", "C", "1.2.21"),
+        Keyword("gna_interval", (GROUP_GAP,), "Smallest gap between neighbour advertisements.", "none", "C", "1.2.21"),
         Keyword("interface", (IFNAME,), "The interface that this is for.", "none", "C", "1.2.21"),
         Keyword(
             "interfaces",

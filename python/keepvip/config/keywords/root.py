@@ -38,6 +38,7 @@ _PROCESS = (
             "the instances would run in another network namespace",
         ),
         "first",
+        missing_ignored=True,
     ),
     Keyword(
         "net_namespace_ipvs",
@@ -70,7 +71,7 @@ _PROCESS = (
     ),
     Keyword(
         "child_wait_time",
-        (Arg("int", "SECONDS", low=0, high=4_294_967, unit="seconds"),),
+        (Arg("int", "SECONDS", low=0, unit="seconds"),),
         "How long the parent waits for its children at the end.",
         "5",
         "C",
@@ -102,6 +103,7 @@ ROOT = Block(
             not_yet("static addresses, routes and rules"),
             "add",
             TRACK_GROUP,
+            missing_ignored=True,
         ),
         Keyword(
             "static_ipaddress",
@@ -124,6 +126,7 @@ ROOT = Block(
             "A",
             duplicates="add",
             block=VRRP_SYNC_GROUP,
+            missing_ignored=True,
         ),
         Keyword(
             "garp_group",
@@ -155,6 +158,7 @@ ROOT = Block(
             "A",
             duplicates="add",
             block=VRRP_INSTANCE,
+            missing_ignored=True,
         ),
         Keyword(
             "vrrp_script",
@@ -213,7 +217,10 @@ ROOT = Block(
         ),
         Keyword(
             "virtual_server",
-            (Arg("word", "ADDRESS|fwmark|group"), Arg("word", "PORT|MARK|NAME", optional=True)),
+            (
+                Arg("service", "ADDRESS|fwmark|group", choices=("fwmark", "group")),
+                Arg("word", "PORT|MARK|NAME", optional=True),
+            ),
             "A service that is spread over real servers by IPVS.",
             "none",
             "A",

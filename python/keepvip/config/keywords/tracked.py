@@ -26,7 +26,15 @@ VRRP_SCRIPT = Block(
     "vrrp_script",
     "keywords",
     table(
-        Keyword("script", (COMMAND,), "The command; exit status 0 is success.", "required", "A", "1.1.13"),
+        Keyword(
+            "script",
+            (COMMAND,),
+            "The command; exit status 0 is success.",
+            "required",
+            "A",
+            "1.1.13",
+            missing_ignored=True,
+        ),
         Keyword("interval", (_SCRIPT_TIME,), "Time from one start to the next.", "1", "A", "1.1.13"),
         Keyword(
             "timeout",
@@ -69,6 +77,7 @@ VRRP_TRACK_PROCESS = Block(
             "required",
             "B",
             "2.0.11",
+            duplicates="first",
         ),
         Keyword(
             "param_match",
@@ -86,6 +95,7 @@ VRRP_TRACK_PROCESS = Block(
             "B",
             "2.0.11",
             duplicates="first",
+            missing_ignored=True,
         ),
         Keyword(
             "quorum", (Arg("int", "COUNT", low=1, high=65535),), "Smallest number of processes.", "1", "B", "2.0.11"
@@ -120,6 +130,7 @@ def track_file_block(name: str) -> Block:
                 "B",
                 "2.0.0",
                 duplicates="replaced",
+                missing_ignored=True,
             ),
             Keyword(
                 "weight",
@@ -128,11 +139,12 @@ def track_file_block(name: str) -> Block:
                 "1",
                 "B",
                 "2.0.0",
+                missing_ignored=True,
             ),
             Keyword(
                 "init_file",
                 (
-                    Arg("word", "VALUE", optional=True),
+                    Arg("int", "VALUE", low=-2_147_483_648, high=2_147_483_647, optional=True),
                     Arg("choice", "overwrite", choices=("overwrite",), optional=True),
                 ),
                 "Makes the file at the start, with VALUE or 0, if it is missing; with overwrite always.",

@@ -173,6 +173,8 @@ TRANSPORT = (
         "Asks the driver of the interface for its link state from time to time.",
         "off",
         "C",
-        support=not_yet("polling of the link state", "the link state comes from the kernel's own messages"),
+        support=not_yet(
+            "polling of the link state", "the link state comes from the kernel's own messages", recorded=True
+        ),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keepvip.config.keyword import Arg, Block, Keyword, no_op, not_yet, table
+from keepvip.config.keyword import Arg, Block, Keyword, Tier, no_op, not_yet, table
 from keepvip.config.keywords.arguments import (
     ADDRESS,
     BOOL,
@@ -35,22 +35,28 @@ _RETRY = Arg("int", "COUNT", low=1, high=4_294_967_295)
 _WEIGHT = Arg("int", "WEIGHT", low=0, high=2_147_483_647)
 
 
-def _method(name: str, doc: str, default: str, tier: str, since: str = "") -> Keyword:
-    return Keyword(name, (_METHOD,), doc, default, "A" if tier == "A" else "B", since, options=_TUNNEL)
+def _method(name: str, doc: str, default: str, tier: Tier, since: str = "") -> Keyword:
+    return Keyword(
+        name, (_METHOD,), doc, default, tier, since, options=_TUNNEL, missing_ignored=name.startswith("sorry_server")
+    )
 
 
-def _flag(name: str, doc: str, tier: str = "C", since: str = "") -> Keyword:
-    return Keyword(name, (), doc, "off", "B" if tier == "B" else "C", since)
+def _flag(name: str, doc: str, tier: Tier = "C", since: str = "") -> Keyword:
+    return Keyword(name, (), doc, "off", tier, since)
 
 
 SSL = Block(
     "SSL",
     "keywords",
     table(
-        Keyword("password", (STRING,), "Pass phrase of the key.", "none", "C", duplicates="replaced"),
-        Keyword("ca", (PATH,), "CA certificates.", "none", "C", duplicates="replaced"),
-        Keyword("certificate", (PATH,), "Client certificate, PEM.", "none", "C", duplicates="replaced"),
-        Keyword("key", (PATH,), "Client key, PEM.", "none", "C", duplicates="replaced"),
+        Keyword(
+            "password", (STRING,), "Pass phrase of the key.", "none", "C", duplicates="replaced", missing_ignored=True
+        ),
+        Keyword("ca", (PATH,), "CA certificates.", "none", "C", duplicates="replaced", missing_ignored=True),
+        Keyword(
+            "certificate", (PATH,), "Client certificate, PEM.", "none", "C", duplicates="replaced", missing_ignored=True
+        ),
+        Keyword("key", (PATH,), "Client key, PEM.", "none", "C", duplicates="replaced", missing_ignored=True),
     ),
 )
 
@@ -111,8 +117,9 @@ REAL_SERVER = Block(
             "that of the virtual server",
             "B",
             duplicates="replaced",
+            missing_ignored=True,
         ),
-        Keyword("snmp_name", (STRING,), "Name shown by SNMP.", "none", "C", "2.2.3"),
+        Keyword("snmp_name", (STRING,), "Name shown by SNMP.", "none", "C", "2.2.3", missing_ignored=True),
         *(
             Keyword(
                 block.name,
@@ -193,8 +200,10 @@ VIRTUAL_SERVER = Block(
         ),
         _flag("ha_suspend", "Checks run only while the service address is on this host.", "B", "1.0.0"),
         Keyword("smtp_alert", (BOOL,), "Mail when the quorum changes.", "smtp_alert_checker, else smtp_alert", "B"),
-        Keyword("virtualhost", (STRING,), "Default Host header.", "none", "A", duplicates="replaced"),
-        Keyword("snmp_name", (STRING,), "Name shown by SNMP.", "none", "C", "2.2.3"),
+        Keyword(
+            "virtualhost", (STRING,), "Default Host header.", "none", "A", duplicates="replaced", missing_ignored=True
+        ),
+        Keyword("snmp_name", (STRING,), "Name shown by SNMP.", "none", "C", "2.2.3", missing_ignored=True),
         _flag("alpha", "Default of the real servers: down until checked.", "B", "1.1.16"),
         _flag("omega", "Runs the down notifications at shutdown.", "B", "1.1.16"),
         Keyword(

@@ -157,6 +157,7 @@ _ROLE = (
         "vrrp_rx_bufs_policy",
         "C",
         support=no_op("one receive socket per family serves all instances; the engine sizes it and counts losses"),
+        missing_ignored=True,
     ),
 )
 
