@@ -236,8 +236,11 @@ impl Runtime {
     fn take_facts(&mut self, ready: Ready) -> io::Result<()> {
         self.backlog.facts = false;
         if ready.has(MONITOR) || self.monitor.reading() {
+            let started = self.monitor.started();
             let pumped = self.monitor.pump(clock::now(), &mut self.core)?;
             self.backlog.facts = pumped.more;
+            // A configuration that waited for the host to be known needs a turn of its own.
+            self.backlog.commands |= !started && self.monitor.started();
             if pumped.news {
                 self.memberships.again();
             }

@@ -127,7 +127,11 @@ impl Monitor {
             match received {
                 Ok(_) => pumped.news = true,
                 Err(error) => match errno(&error) {
-                    libc::EAGAIN => return Ok(pumped),
+                    libc::EAGAIN => {
+                        // Nothing will come while the request for it was refused.
+                        pumped.more = matches!(self.sync, Sync::Asking(_));
+                        return Ok(pumped);
+                    }
                     libc::EINTR => {}
                     // ENOBUFS: the kernel dropped notifications. EMSGSIZE: we lost the end of one.
                     libc::ENOBUFS | libc::EMSGSIZE => self.lost(core)?,

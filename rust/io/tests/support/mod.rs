@@ -42,7 +42,6 @@ pub struct Netns {
 impl Netns {
     /// A new one, with its loopback up. The calling thread stays where it was.
     pub fn new() -> Self {
-        tap::stamp_from_now_on();
         let netns = std::thread::spawn(|| {
             // SAFETY: takes no pointer; only the namespace of this short-lived thread changes.
             assert_eq!(

@@ -2,38 +2,29 @@
 
 use std::io;
 use std::mem::zeroed;
-use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::sync::OnceLock;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::{Netns, PATIENCE};
 
-/// A frame and the time in µs when the kernel saw it (`CLOCK_REALTIME`).
+/// A frame and the time in µs when it was read (`CLOCK_MONOTONIC`, as the engine's records).
 pub struct Frame {
     pub at_us: u64,
     pub bytes: Vec<u8>,
 }
 
-/// Makes the kernel stamp received packets. It begins some milliseconds after the first socket asks for it, and until
-/// then a frame gets the time when it is read; so this is asked for long before the first tap.
-pub fn stamp_from_now_on() {
-    static ASKED: OnceLock<UdpSocket> = OnceLock::new();
-    ASKED.get_or_init(|| {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let on: libc::c_int = 1;
-        let option = (&raw const on).cast();
-        // SAFETY: a valid number of that length.
-        let set = unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, option, 4) };
-        assert_eq!(set, 0);
-        socket
-    });
-}
-
 /// Listens on one interface.
+///
+/// A thread of its own, with real-time scheduling, reads the frames as they come: what the kernel would stamp on them is
+/// not there for all frames, and on another clock.
 pub struct Tap {
-    fd: OwnedFd,
+    fd: Arc<OwnedFd>,
     ifindex: i32,
+    frames: Receiver<Frame>,
+    done: Arc<AtomicBool>,
 }
 
 impl Tap {
@@ -65,31 +56,25 @@ impl Tap {
             let option = (&raw const size).cast();
             // SAFETY: a valid number of that length.
             unsafe { libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, option, 4) };
-            Self { fd, ifindex }
+            let fd = Arc::new(fd);
+            let (sink, frames) = channel();
+            let done = Arc::new(AtomicBool::new(false));
+            std::thread::spawn({
+                let (fd, done) = (Arc::clone(&fd), Arc::clone(&done));
+                move || read(&fd, &done, &sink)
+            });
+            Self {
+                fd,
+                ifindex,
+                frames,
+                done,
+            }
         })
     }
 
     /// The next frame, if one comes within `patience`.
     pub fn next_within(&self, patience: Duration) -> Option<Frame> {
-        let mut poll = libc::pollfd {
-            fd: self.fd.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        let timeout_ms = i32::try_from(patience.as_millis()).unwrap();
-        // SAFETY: one valid entry.
-        if unsafe { libc::poll(&raw mut poll, 1, timeout_ms) } != 1 {
-            return None;
-        }
-        let mut bytes = vec![0; 2048];
-        // SAFETY: a valid buffer of that length.
-        let len = unsafe { libc::recv(self.fd.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-        bytes.truncate(usize::try_from(len).unwrap());
-        let mut at = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the kernel writes a time to a valid place (SIOCGSTAMPNS, the time of the frame received last).
-        assert_eq!(unsafe { libc::ioctl(self.fd.as_raw_fd(), 0x8907, &raw mut at) }, 0);
-        let at_us = u64::try_from(at.tv_sec).unwrap() * 1_000_000 + u64::try_from(at.tv_nsec).unwrap() / 1_000;
-        Some(Frame { at_us, bytes })
+        self.frames.recv_timeout(patience).ok()
     }
 
     /// Waits for a frame that `wanted` answers for; others are skipped.
@@ -135,4 +120,54 @@ impl Tap {
             io::Error::last_os_error()
         );
     }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        self.done.store(true, Ordering::Relaxed);
+    }
+}
+
+fn read(fd: &OwnedFd, done: &AtomicBool, sink: &Sender<Frame>) {
+    // SAFETY: all zero is a valid parameter block.
+    let mut param: libc::sched_param = unsafe { zeroed() };
+    param.sched_priority = 20;
+    // SAFETY: `param` is valid. Refused, the times are less exact, and that is all.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_RR, &raw const param) };
+    while !done.load(Ordering::Relaxed) {
+        let mut poll = libc::pollfd {
+            fd: fd.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one valid entry.
+        if unsafe { libc::poll(&raw mut poll, 1, 50) } != 1 {
+            continue;
+        }
+        let mut bytes = vec![0; 2048];
+        // SAFETY: a valid buffer of that length.
+        let len = unsafe {
+            libc::recv(
+                fd.as_raw_fd(),
+                bytes.as_mut_ptr().cast(),
+                bytes.len(),
+                libc::MSG_DONTWAIT,
+            )
+        };
+        let Ok(len) = usize::try_from(len) else {
+            return;
+        };
+        bytes.truncate(len);
+        if sink.send(Frame { at_us: now_us(), bytes }).is_err() {
+            return;
+        }
+    }
+}
+
+/// `CLOCK_MONOTONIC` now, in µs.
+pub fn now_us() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a valid place for the result.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    u64::try_from(now.tv_sec).unwrap() * 1_000_000 + u64::try_from(now.tv_nsec).unwrap() / 1_000
 }

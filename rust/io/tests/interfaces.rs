@@ -1,0 +1,123 @@
+//! Interfaces: many of them, gone and back, known again after rtnetlink lost messages.
+
+mod support;
+
+use keepvip_proto::vrrp::report::{EventKind, Reason, State};
+use support::{Netns, Node, PATIENCE, cable, pair, router};
+
+/// More than one socket may join groups on (`igmp_max_memberships`, 20).
+const MANY: u8 = 45;
+
+#[test]
+fn adverts_are_heard_on_more_interfaces_than_a_socket_may_join() {
+    if !support::privileged() {
+        return;
+    }
+    let (a, b) = (Netns::new(), Netns::new());
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    for i in 1..=MANY {
+        let (near, far) = (format!("l{i}"), format!("r{i}"));
+        cable(&a, &near, &b, &far);
+        a.ip(&format!("addr add 10.9.{i}.1/24 dev {near}"));
+        b.ip(&format!("addr add 10.9.{i}.2/24 dev {far}"));
+        left.push(router(&near, i, 200));
+        right.push(router(&far, i, 100));
+    }
+    let all: Vec<u32> = (0..u32::from(MANY)).collect();
+    let mut left = Node::running(&a, left, false);
+    left.wait_states(&all, State::Master);
+    let mut right = Node::running(&b, right, false);
+    right.wait_states(&all, State::Backup);
+    // Silence for longer than any master down interval would show a router that hears nothing.
+    let end = std::time::Instant::now() + PATIENCE;
+    while right.blocks.iter().any(|block| block.read().stats.advert_rcvd < 6) {
+        assert!(std::time::Instant::now() < end, "some interface hears nothing");
+        std::thread::yield_now();
+    }
+    assert!(!right.transitions().iter().any(|(_, state)| *state == State::Master));
+    left.stop();
+    right.stop();
+}
+
+#[test]
+fn a_group_follows_its_interfaces_down_and_up() {
+    if !support::privileged() {
+        return;
+    }
+    let (a, b) = pair();
+    cable(&a, "left2", &b, "right2");
+    a.ip("addr add 10.8.0.1/24 dev left2");
+    let mut node = Node::running(&a, [router("left", 1, 200), router("left2", 2, 200)], true);
+    node.wait_states(&[0, 1], State::Master);
+    a.ip("link set left2 down");
+    let fault = node.wait_event("a fault", |kind| match kind {
+        EventKind::Transition {
+            slot,
+            to: State::Fault,
+            reason,
+            ..
+        } => Some((*slot, *reason)),
+        _ => None,
+    });
+    assert_eq!(fault, (1, Reason::InterfaceDown));
+    node.wait_states(&[0], State::Fault);
+    assert!(
+        !a.ask("-o addr show").contains("10.10."),
+        "a router in FAULT holds no address"
+    );
+    a.ip("link set left2 up");
+    node.wait_states(&[0, 1], State::Master);
+    // No carrier is as good as down.
+    b.ip("link set right down");
+    node.wait_states(&[0, 1], State::Fault);
+    b.ip("link set right up");
+    node.wait_states(&[0, 1], State::Master);
+    node.stop();
+}
+
+#[test]
+fn an_interface_may_be_deleted_and_created_again() {
+    if !support::privileged() {
+        return;
+    }
+    let (a, b) = pair();
+    let mut node = Node::running(&a, [router("left", 1, 100)], false);
+    node.wait_state(0, State::Master);
+    for _ in 0..3 {
+        a.ip("link del left");
+        node.wait_state(0, State::Fault);
+        cable(&a, "left", &b, "right");
+        a.ip("addr add 10.9.0.1/24 dev left");
+        node.wait_state(0, State::Master);
+        assert!(a.ask("-o addr show dev left").contains("10.10.1.1/32"));
+    }
+    // It hears on the new interface, too.
+    b.ip("addr add 10.9.0.2/24 dev right");
+    let mut better = Node::running(&b, [router("right", 1, 200)], false);
+    better.wait_state(0, State::Master);
+    node.wait_state(0, State::Backup);
+    better.stop();
+    node.stop();
+}
+
+#[test]
+fn without_a_source_address_there_is_a_fault_and_then_none() {
+    if !support::privileged() {
+        return;
+    }
+    let (a, _b) = pair();
+    a.ip("addr flush dev left");
+    let mut node = Node::running(&a, [router("left", 1, 100)], false);
+    let reason = node.wait_event("a fault", |kind| match kind {
+        EventKind::Transition {
+            to: State::Fault,
+            reason,
+            ..
+        } => Some(*reason),
+        _ => None,
+    });
+    assert_eq!(reason, Reason::NoSourceAddress);
+    a.ip("addr add 10.9.0.7/24 dev left");
+    node.wait_state(0, State::Master);
+    node.stop();
+}
