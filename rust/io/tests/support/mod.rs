@@ -3,7 +3,7 @@
 //! The tests need root; without it they say so and pass. Every test makes its own namespaces, which vanish with their
 //! last descriptor, and never touches the one that it was started in.
 
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of this")]
 
 pub mod frame;
 pub mod tap;
@@ -25,6 +25,7 @@ use keepvip_proto::vrrp::report::{EventKind, State};
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// True when namespaces can be made; says so when not.
+#[allow(clippy::print_stderr, reason = "a skipped test says so")]
 pub fn privileged() -> bool {
     // SAFETY: takes no pointer.
     let root = unsafe { libc::geteuid() } == 0;
@@ -44,12 +45,8 @@ impl Netns {
     pub fn new() -> Self {
         let netns = std::thread::spawn(|| {
             // SAFETY: takes no pointer; only the namespace of this short-lived thread changes.
-            assert_eq!(
-                unsafe { libc::unshare(libc::CLONE_NEWNET) },
-                0,
-                "{}",
-                std::io::Error::last_os_error()
-            );
+            let unshared = unsafe { libc::unshare(libc::CLONE_NEWNET) };
+            assert_eq!(unshared, 0, "{}", std::io::Error::last_os_error());
             Self {
                 fd: File::open("/proc/thread-self/ns/net").unwrap(),
             }
@@ -66,7 +63,8 @@ impl Netns {
             scope
                 .spawn(|| {
                     // SAFETY: the descriptor is an open namespace; only this short-lived thread changes.
-                    assert_eq!(unsafe { libc::setns(self.fd.as_raw_fd(), libc::CLONE_NEWNET) }, 0);
+                    let entered = unsafe { libc::setns(self.fd.as_raw_fd(), libc::CLONE_NEWNET) };
+                    assert_eq!(entered, 0, "{}", std::io::Error::last_os_error());
                     work()
                 })
                 .join()

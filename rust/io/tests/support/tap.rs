@@ -48,10 +48,8 @@ impl Tap {
             address.sll_ifindex = ifindex;
             let len = size_of::<libc::sockaddr_ll>() as u32;
             // SAFETY: a valid address of that length.
-            assert_eq!(
-                unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), len) },
-                0
-            );
+            let bound = unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), len) };
+            assert_eq!(bound, 0, "{}", io::Error::last_os_error());
             let size: libc::c_int = 8 << 20;
             let option = (&raw const size).cast();
             // SAFETY: a valid number of that length.
