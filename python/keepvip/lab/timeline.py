@@ -104,7 +104,9 @@ class Timeline:
             view.adverts[advert.node] = view.adverts.get(advert.node, 0) + 1
             current = view.current(advert.at_ns)
             others = [node for node in current if node != advert.node]
-            goes_on = advert.at_ns - view.displaced.get(advert.node, 0) <= view.interval_ns * _SILENT_AFTER_INTERVALS
+            displaced_ns = view.displaced.get(advert.node)
+            patience_ns = view.interval_ns * _SILENT_AFTER_INTERVALS
+            goes_on = displaced_ns is not None and advert.at_ns - displaced_ns <= patience_ns
             if advert.priority == 0:
                 view.masters.pop(advert.node, None)
             else:
