@@ -40,14 +40,13 @@ class Reason(enum.StrEnum):
     INTERFACE_DOWN = "interface_down"
     INTERFACE_MISSING = "interface_missing"
     NO_SOURCE_ADDRESS = "no_source_address"
-    INTERFACE_UP = "interface_up"
+    TRACK_FAILED = "track_failed"
     FAULT_CLEARED = "fault_cleared"
     LATE_WAKEUP = "late_wakeup"
     CONFIG_CHANGE = "config_change"
     REMOVED = "removed"
     SHUTDOWN = "shutdown"
     DUPLICATE_OWNER = "duplicate_owner"
-    WAKE_LISTEN = "wake_listen"
 
 
 Evidence = dict[str, str | int | float | None]

@@ -133,6 +133,8 @@ class Status(_Answer, frozen=True, kw_only=True):
     engine: EngineView
     loop: LoopView
     log: LogView
+    notify: dict[str, int]
+    """Scripts and mails since the start, by what became of them."""
     groups: list[GroupView]
     instances: list[InstanceView]
 

@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -175,9 +176,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _print_signal(invocation.value or "")
     if invocation.action == "config-test":
         return _config_test(invocation)
-    from keepvip.daemon.main import run  # noqa: PLC0415  (not for --version)
+    from keepvip.daemon.main import leave, run  # noqa: PLC0415  (not for --version)
 
-    return run(invocation.settings, messages=invocation.messages)
+    return leave(run(invocation.settings, messages=invocation.messages))
+
+
+def _config_test(invocation: Invocation) -> int:
+    """`-t`: all findings to stderr or at the end of a file, and keepalived's exit status (config-language.md 9)."""
+    from keepvip.config.diagnostic import config_test_exit_code  # noqa: PLC0415  (not for --version)
+    from keepvip.config.render import render  # noqa: PLC0415
+    from keepvip.daemon.loading import read  # noqa: PLC0415
+
+    diagnostics = read(invocation.settings).diagnostics
+    to_terminal = invocation.value is None
+    text = render(diagnostics, colour=to_terminal and sys.stderr.isatty()) if diagnostics else ""
+    if invocation.value is None:
+        sys.stderr.write(text)
+        return config_test_exit_code(diagnostics)
+    try:
+        with Path(invocation.value).open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        print(f"keepvipd: cannot write {invocation.value}: {error.strerror}", file=sys.stderr)
+        return ExitStatus.FATAL
+    return config_test_exit_code(diagnostics)
 
 
 def _print_signal(name: str) -> int:

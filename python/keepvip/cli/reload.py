@@ -25,7 +25,7 @@ def reload(socket: str | None, *, as_json: bool) -> int:
         click.echo(json.dumps(answer, indent=2))
         return ExitCode.OK if answer["ok"] else ExitCode.UNHEALTHY
     for diagnostic in answer["diagnostics"]:
-        click.echo(diagnostic["text"], err=True)
+        click.echo(diagnostic["rendered"], err=True)
     for step in answer["steps"]:
         click.echo(f"  {step}")
     click.echo(answer["message"], err=not answer["ok"])

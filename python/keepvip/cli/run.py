@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from keepvip.daemon.settings import DEFAULT_CONFIG, DEFAULT_SOCKET, LogSettings, Settings
 
@@ -59,9 +59,9 @@ def _absolute(path: str | None) -> str | None:
     return None if path is None else os.path.abspath(path)  # noqa: PTH100  (resolve would follow symbolic links)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Runs until stopped; returns the exit status."""
+def main(arguments: Sequence[str]) -> NoReturn:
+    """Runs until stopped, and ends the process."""
     settings = interpret(arguments)
-    from keepvip.daemon.main import run  # noqa: PLC0415  (not for --help)
+    from keepvip.daemon.main import leave, run  # noqa: PLC0415  (not for --help)
 
-    return run(settings)
+    leave(run(settings))

@@ -55,10 +55,10 @@ def _story(answer: dict[str, Any]) -> list[str]:
 
 
 def _times(transition: dict[str, Any]) -> str:
-    late = f"{_ms(transition['late_us'])} after the deadline or the cause"
+    late = f"acted {_ms(transition['late_us'])} late"
     if transition["took_us"] is None:
         return late
-    return f"{late}, addresses done after {_ms(transition['took_us'])}"
+    return f"{late}, done with the addresses after {_ms(transition['took_us'])}"
 
 
 def _ms(us: int) -> str:

@@ -21,6 +21,7 @@ from keepvip.admin.model import (
     WhyAnswer,
 )
 from keepvip.daemon.findings import as_data
+from keepvip.daemon.reload import plural
 
 if TYPE_CHECKING:
     from keepvip.daemon.service import Service
@@ -67,6 +68,7 @@ class Answers:
                 lag_last_us=lag.last_us, lag_max_us=lag.max_us, lag_alarms=lag.alarms, lag_histogram=lag.histogram
             ),
             log=LogView(dropped=pipe.dropped if pipe else 0, failed=pipe.failed if pipe else 0),
+            notify=service.notify_counters(),
             groups=views.groups(snapshot, service.config),
             instances=views.instances(snapshot, service.config, service.journal),
         )
@@ -109,7 +111,8 @@ class Answers:
         if not self._service.engine.alive():
             problems.insert(0, "the engine does not answer")
         if self._service.reloader.stale:
-            problems.append("the last reload was refused: what runs is not what the files say (see /v1/config)")
+            errors = plural(self._service.reloader.last.diagnostics.errors, "error")
+            problems.append(f"the last reload was refused ({errors}): what runs is not what the files say")
         return Health(ok=not problems, problems=tuple(problems))
 
     def _config(self, *, with_diagnostics: bool = False) -> ConfigView:

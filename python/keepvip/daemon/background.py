@@ -10,6 +10,9 @@ import os
 
 __all__ = ["Launch", "detach"]
 
+MESSAGE_LIMIT = 4000
+"""Bytes; one write to a pipe of up to 4096 is never split."""
+
 
 class Launch:
     """The daemon's end of the pipe to the waiting parent. Without a parent (foreground) it does nothing."""
@@ -17,13 +20,13 @@ class Launch:
     def __init__(self, fd: int | None = None) -> None:
         self._fd = fd
 
-    def report(self, status: int) -> None:
-        """Lets the parent exit with `status`. Only the first report counts."""
+    def report(self, status: int, message: str = "") -> None:
+        """Lets the parent exit with `status`, with a message on its stderr. Only the first report counts."""
         if self._fd is None:
             return
         fd, self._fd = self._fd, None
         try:
-            os.write(fd, bytes([status & 0xFF]))
+            os.write(fd, bytes([status & 0xFF]) + message.encode("utf-8", "replace")[:MESSAGE_LIMIT])
         except BrokenPipeError:
             pass  # the parent was killed while it waited: nobody to tell
         finally:
@@ -52,7 +55,9 @@ def detach() -> Launch:
 
 def _wait_and_exit(reader: int, child: int) -> None:
     os.waitpid(child, 0)
-    report = os.read(reader, 1)
+    report = os.read(reader, 1 + MESSAGE_LIMIT)
+    if len(report) > 1:
+        os.write(2, report[1:] + b"\n")
     # _exit: buffered output and exit handlers belong to the process that goes on.
     os._exit(report[0] if report else 1)
 

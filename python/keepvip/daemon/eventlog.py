@@ -38,4 +38,8 @@ class EventLog:
             fields["VRID"] = self._vrids.get(name, "")
         if isinstance(event, GroupTransition):
             fields["GROUP"] = event.group
-        _log.log(level, "%s", text.sentence(event), extra={"fields": fields})
+        record = _log.makeRecord(_log.name, level, "", 0, "%s", (text.sentence(event),), None, extra={"fields": fields})
+        # The line shows when it happened, not when the loop came to it.
+        record.created = event.at_ns / 1_000_000_000
+        record.msecs = event.at_ns // 1_000_000 % 1000
+        _log.handle(record)

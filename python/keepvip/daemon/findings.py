@@ -6,11 +6,9 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from keepvip.config.diagnostic import Diagnostic, Diagnostics
 
-__all__ = ["as_data", "log_all", "one_line"]
+__all__ = ["as_data", "for_terminal", "log_all", "one_line"]
 
 _log = logging.getLogger("keepvip.config")
 
@@ -19,10 +17,19 @@ _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING}
 
 def one_line(found: Diagnostic) -> str:
     """A finding as one line of a log: place, what is wrong, what would be right."""
-    place = f"{found.span.file}:{found.span.number}:{found.span.column}: " if found.span is not None else ""
+    from keepvip.config.render import clean  # noqa: PLC0415  (only when there is something to say)
+
+    place = f"{found.span.place}: " if found.span is not None else ""
     expected = f"; expected {found.expected}" if found.expected else ""
     hint = f" ({found.hint})" if found.hint else ""
-    return f"{place}{found.message}{expected}{hint}"
+    return clean(f"{place}{found.message}{expected}{hint}")
+
+
+def for_terminal(diagnostics: Diagnostics, *, colour: bool) -> str:
+    """All findings with their lines and carets."""
+    from keepvip.config.render import render  # noqa: PLC0415
+
+    return render(diagnostics, colour=colour).rstrip("\n")
 
 
 def log_all(diagnostics: Diagnostics) -> None:
@@ -34,20 +41,8 @@ def log_all(diagnostics: Diagnostics) -> None:
 
 
 def as_data(diagnostics: Diagnostics) -> list[dict[str, Any]]:
-    """All findings for the API: the JSON form of `keepvip check`, and `text` for people."""
-    return list(_as_data(diagnostics))
+    """All findings for the API: the JSON form of `keepvip check`, and `rendered` for people."""
+    from keepvip.config.render import render_one, to_objects  # noqa: PLC0415  (only when somebody asks)
 
-
-def _as_data(diagnostics: Diagnostics) -> Iterator[dict[str, Any]]:
-    for found in diagnostics:
-        yield {
-            "severity": found.severity,
-            "code": found.code,
-            "file": found.span.file if found.span is not None else None,
-            "line": found.span.number if found.span is not None else None,
-            "column": found.span.column if found.span is not None else None,
-            "message": found.message,
-            "expected": found.expected,
-            "hint": found.hint,
-            "text": f"{found.severity}: {one_line(found)}",
-        }
+    found = list(diagnostics)
+    return [data | {"rendered": render_one(one)} for one, data in zip(found, to_objects(found), strict=True)]

@@ -1,6 +1,6 @@
 """From exec to a running daemon and back: the order of the start is what makes it fast and safe.
 
-Signals held back, configuration, pid file, background, engine, and only then the event loop with everything
+Signals held back, configuration, pid files, background, engine, and only then the event loop with everything
 else. The first advert leaves while Python still imports the rest.
 """
 
@@ -13,27 +13,28 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
 from keepvip import __version__
 from keepvip.daemon import background, findings, netns, signals
-from keepvip.daemon.findings import one_line
 from keepvip.daemon.loading import Loaded, read, start_status
 from keepvip.daemon.outputs import open_sinks
 from keepvip.daemon.pidfile import AlreadyRunningError, PidFile
 from keepvip.daemon.ports import ENGINE_STOP_S
 from keepvip.daemon.settings import ExitStatus, Settings, pid_paths, socket_path
-from keepvip.observe.log import LogPipe, install
+from keepvip.observe.log import install
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
+    from keepvip.config.model import Config
     from keepvip.engine import Engine
+    from keepvip.observe.log import LogPipe
 
-__all__ = ["run"]
+__all__ = ["leave", "run"]
 
 _log = logging.getLogger("keepvip.daemon")
 
@@ -41,77 +42,52 @@ THREAD_STACK_BYTES = 1 << 20
 """Stack of our own threads. The engine locks all memory, also that of later threads: the usual 8 MiB each add up."""
 
 
+class _StartRefusedError(Exception):
+    """There will be no daemon. `lines` are for the log, `shown` (the same unless given) for the terminal."""
+
+    def __init__(self, status: int, *lines: str, shown: str | None = None) -> None:
+        super().__init__(*lines)
+        self.status = status
+        self.lines = lines
+        self.shown = "\n".join(lines) if shown is None else shown
+
+
+class _Start(msgspec.Struct, frozen=True, kw_only=True):
+    """What a start needs, found out before the process goes to the background."""
+
+    settings: Settings
+    loaded: Loaded
+    config: Config
+    socket: Path
+    pid_files: tuple[PidFile, ...]
+    messages: tuple[str, ...]
+    at_ns: int
+
+
 def run(settings: Settings, messages: Sequence[str] = ()) -> int:
-    """Runs a daemon until it is stopped; returns the exit status. `messages` are logged at the start."""
-    started_ns = time.time_ns()
+    """Runs a daemon until it is stopped; returns the exit status, to be given to `leave`.
+
+    `messages` are logged at the start.
+    """
     signals.block()
     _prepare(settings)
     try:
-        loaded = _read_in_namespace(settings)
-    except OSError as error:
-        _say(settings, f"cannot enter network namespace {error.filename}: {error.strerror}")
-        return _os_status(error)
-    status = start_status(loaded, refuse_errors=settings.refuse_errors)
-    if status != ExitStatus.OK or loaded.config is None:
-        _refuse(settings, loaded)
-        return status
-    config = loaded.config
-    socket = socket_path(settings, config.instance_name)
-    pid_files = [
-        PidFile(path)
-        for path in pid_paths(
-            settings,
-            socket,
-            instance=config.instance_name,
-            namespace=settings.namespace or config.net_namespace,
-            use_pid_dir=config.use_pid_dir,
-        )
-    ]
+        start = _look(settings, messages)
+    except _StartRefusedError as refusal:
+        _say(settings, refusal)
+        return refusal.status
+    launch = background.Launch() if settings.foreground else background.detach()
+    status, shown = ExitStatus.SOFTWARE, ""
     try:
-        for pid_file in pid_files:
-            pid_file.acquire()
-        launch = background.Launch() if settings.foreground else background.detach()
-        status = ExitStatus.SOFTWARE  # unless it gets to say better
-        try:
-            status = _run(settings, loaded, pid_files, socket, launch, messages, started_ns)
-        finally:
-            launch.report(status)
-    except AlreadyRunningError as error:
-        _say(settings, f"keepvip is {error}")
-        return ExitStatus.OK if settings.drop_in else ExitStatus.FATAL
-    except OSError as error:
-        _say(settings, f"cannot start: {error}")
-        return _os_status(error)
+        status = _run(start, launch)
+    except _StartRefusedError as refusal:
+        _say(settings, refusal)
+        status, shown = refusal.status, refusal.shown
     finally:
-        for pid_file in pid_files:
+        for pid_file in start.pid_files:
             pid_file.release()
+        launch.report(status, shown)
     return status
-
-
-def _refuse(settings: Settings, loaded: Loaded) -> None:
-    lines = [f"{found.severity}: {one_line(found)}" for found in loaded.diagnostics]
-    _say(settings, *lines, f"cannot start with {settings.config_path}")
-
-
-def _say(settings: Settings, *lines: str) -> None:
-    """Tells why there will be no daemon: on stderr, and in the log that it would have had."""
-    for line in lines:
-        print(line, file=sys.stderr)  # noqa: T201  (before the log exists)
-    log = msgspec.structs.replace(settings.log, stderr=False)
-    try:
-        sinks = open_sinks(log)
-    except OSError as error:
-        print(f"cannot open the log: {error}", file=sys.stderr)  # noqa: T201
-        return
-    for sink in sinks:
-        for line in lines:
-            with contextlib.suppress(OSError):  # stderr has it already
-                sink.write(logging.LogRecord(_log.name, logging.ERROR, "", 0, line, None, None))
-        sink.close()
-
-
-def _os_status(error: OSError) -> int:
-    return ExitStatus.NO_PERMISSION if isinstance(error, PermissionError) else ExitStatus.FATAL
 
 
 def _prepare(settings: Settings) -> None:
@@ -126,99 +102,155 @@ def _prepare(settings: Settings) -> None:
         try:
             Path("/proc/sys/kernel/core_pattern").write_text(settings.core_pattern, encoding="utf-8")
         except OSError as error:
-            _say(settings, f"cannot set the core pattern: {error.strerror}")
+            _print(f"cannot set the core pattern: {error.strerror}")
+
+
+def _look(settings: Settings, messages: Sequence[str]) -> _Start:
+    """Reads the configuration and takes the pid files. Raises `_StartRefusedError`."""
+    at_ns = time.time_ns()
+    loaded = _read_in_namespace(settings)
+    status = start_status(loaded, refuse_errors=settings.refuse_errors)
+    if status != ExitStatus.OK or loaded.config is None:
+        raise _StartRefusedError(
+            status,
+            *(findings.one_line(found) for found in loaded.diagnostics),
+            f"cannot start with {settings.config_path}",
+            shown=findings.for_terminal(loaded.diagnostics, colour=sys.stderr.isatty()),
+        )
+    config = loaded.config
+    socket = socket_path(settings, config.instance_name)
+    paths = pid_paths(
+        settings,
+        socket,
+        instance=config.instance_name,
+        namespace=settings.namespace or config.net_namespace,
+        use_pid_dir=config.use_pid_dir,
+    )
+    return _Start(
+        settings=settings,
+        loaded=loaded,
+        config=config,
+        socket=socket,
+        pid_files=_acquire(paths, already=ExitStatus.OK if settings.drop_in else ExitStatus.FATAL),
+        messages=tuple(messages),
+        at_ns=at_ns,
+    )
 
 
 def _read_in_namespace(settings: Settings) -> Loaded:
     """Reads the configuration in the network namespace it is for, so that its interfaces can be checked.
 
-    The namespace may be named in the file itself; then the file is read once more inside. Raises OSError when the
-    namespace cannot be entered.
+    The namespace may be named in the file itself; then the file is read once more inside.
     """
     if settings.namespace is not None:
-        netns.enter(settings.namespace)
+        _enter(settings.namespace)
         return read(settings)
     loaded = read(settings)
     if loaded.config is not None and loaded.config.net_namespace is not None:
-        netns.enter(loaded.config.net_namespace)
+        _enter(loaded.config.net_namespace)
         loaded = read(settings)
     return loaded
 
 
-def _run(
-    settings: Settings,
-    loaded: Loaded,
-    pid_files: Sequence[PidFile],
-    socket: Path,
-    launch: background.Launch,
-    messages: Sequence[str],
-    started_ns: int,
-) -> int:
-    """The part after going to the background. Raises OSError when the engine cannot start."""
+def _enter(namespace: str) -> None:
+    try:
+        netns.enter(namespace)
+    except OSError as error:
+        raise _StartRefusedError(
+            _os_status(error), f"cannot enter network namespace {namespace}: {error.strerror}"
+        ) from error
+
+
+def _acquire(paths: Sequence[Path], *, already: int) -> tuple[PidFile, ...]:
+    """Locks all pid files or none. `already`: the status when another daemon holds one."""
+    held: list[PidFile] = []
+    try:
+        for path in paths:
+            pid_file = PidFile(path)
+            pid_file.acquire()
+            held.append(pid_file)
+    except (AlreadyRunningError, OSError) as error:
+        for pid_file in held:
+            pid_file.release()
+        if isinstance(error, AlreadyRunningError):
+            raise _StartRefusedError(already, f"keepvip is {error}") from error
+        raise _StartRefusedError(_os_status(error), f"no pid file: {error}") from error
+    return tuple(held)
+
+
+def _run(start: _Start, launch: background.Launch) -> int:
+    """The part after going to the background. Raises `_StartRefusedError` when the engine cannot start."""
     from keepvip.engine import DEFAULT_RT_PRIORITY, Engine  # noqa: PLC0415  (not needed to refuse a configuration)
 
-    config = loaded.config
-    assert config is not None  # checked by the caller
     threading.stack_size(THREAD_STACK_BYTES)
-    engine = Engine(rt_priority=config.global_defs.vrrp_rt_priority or DEFAULT_RT_PRIORITY)
     try:
-        engine.apply(config)
-        for pid_file in pid_files:
-            pid_file.write()
-        pipe = install(open_sinks(settings.log), settings.log.level)
+        engine = Engine(rt_priority=start.config.global_defs.vrrp_rt_priority or DEFAULT_RT_PRIORITY)
+    except OSError as error:
+        raise _StartRefusedError(_os_status(error), f"the engine cannot start: {error}") from error
+    try:
         try:
-            launch.report(ExitStatus.OK)
-            return _serve(settings, loaded, engine, socket, pipe, messages, started_ns)
+            engine.apply(start.config)
+            for pid_file in start.pid_files:
+                pid_file.write()
+            sinks = open_sinks(start.settings.log)
+        except (ValueError, OSError) as error:
+            raise _StartRefusedError(ExitStatus.FATAL, f"cannot start: {error}") from error
+        pipe = install(sinks, start.settings.log.level)
+        launch.report(ExitStatus.OK)
+        try:
+            return _serve(start, engine, pipe)
         except Exception:
             _log.critical("keepvip fails and stops", exc_info=True)
             return ExitStatus.SOFTWARE
         finally:
             pipe.stop()
     finally:
-        _end(engine, release=settings.release_on_stop)
+        _end(engine, release=start.settings.release_on_stop)
 
 
-def _serve(
-    settings: Settings,
-    loaded: Loaded,
-    engine: Engine,
-    socket: Path,
-    pipe: LogPipe,
-    messages: Sequence[str],
-    started_ns: int,
-) -> int:
+def _serve(start: _Start, engine: Engine, pipe: LogPipe) -> int:
     """Everything beside the engine, which is at work already."""
-    import asyncio  # noqa: PLC0415  (40 ms, after the first advert)
+    import asyncio  # noqa: PLC0415  (this and the following: 60 ms, after the first advert)
 
     from keepvip.config.plan import plan  # noqa: PLC0415
     from keepvip.daemon.service import Service  # noqa: PLC0415
+    from keepvip.notify import Notifier  # noqa: PLC0415
 
+    settings = start.settings
     _log.info("keepvip %s starts with %s", __version__, settings.config_path)
-    for message in (*messages, *engine.notices):
+    for message in (*start.messages, *engine.notices):
         _log.warning("%s", message)
-    findings.log_all(loaded.diagnostics)
+    findings.log_all(start.loaded.diagnostics)
+    if settings.dump_config:
+        from keepvip.daemon.dump import dump  # noqa: PLC0415  (on request)
 
+        for line in dump(start.config):
+            _log.info("%s", line)
     service = Service(
         settings,
         engine,
-        loaded,
+        start.loaded,
         read=lambda: read(settings),
         plan=lambda old, new: plan(old, new).lines(),
-        notifier=None,
-        socket=socket,
+        notifier=Notifier,
+        socket=start.socket,
         log_pipe=pipe,
-        started_ns=started_ns,
+        started_ns=start.at_ns,
     )
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(service.run())
+    # Not asyncio.Runner: its end waits for every thread, also for one that looks at a file on a dead disk.
+    loop = _new_loop()
+    asyncio.set_event_loop(loop)
+    return loop.run_until_complete(service.run())
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def _new_loop() -> asyncio.AbstractEventLoop:
     try:
         import uvloop  # noqa: PLC0415
     except ImportError:
-        return None  # asyncio's own loop does as well, only slower
-    return uvloop.new_event_loop
+        import asyncio  # noqa: PLC0415
+
+        return asyncio.new_event_loop()  # does as well, only slower
+    return uvloop.new_event_loop()
 
 
 def _end(engine: Engine, *, release: bool) -> None:
@@ -232,4 +264,34 @@ def _end(engine: Engine, *, release: bool) -> None:
     waiter.start()
     waiter.join(ENGINE_STOP_S)
     if waiter.is_alive():
-        os._exit(ExitStatus.SOFTWARE)
+        leave(ExitStatus.SOFTWARE)
+
+
+def leave(status: int) -> NoReturn:
+    """Ends the process without the interpreter's own farewell, which waits for threads (see `_serve`)."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _say(settings: Settings, refusal: _StartRefusedError) -> None:
+    """Tells why there will be no daemon: on stderr, and in the log that it would have had."""
+    _print(refusal.shown)
+    try:
+        sinks = open_sinks(msgspec.structs.replace(settings.log, stderr=False))
+    except OSError as error:
+        _print(f"cannot open the log: {error}")
+        return
+    for sink in sinks:
+        for line in refusal.lines:
+            with contextlib.suppress(OSError):  # stderr has it already
+                sink.write(logging.LogRecord(_log.name, logging.ERROR, "", 0, line, None, None))
+        sink.close()
+
+
+def _print(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201  (the log does not exist yet)
+
+
+def _os_status(error: OSError) -> int:
+    return ExitStatus.NO_PERMISSION if isinstance(error, PermissionError) else ExitStatus.FATAL

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    import msgspec
+
     from keepvip.config.model import Config
     from keepvip.event import EngineSnapshot, Event
 
@@ -45,13 +47,22 @@ class EnginePort(Protocol):
 
 
 class NotifierPort(Protocol):
-    """Scripts and mail, as `keepvip.notify` offers them."""
+    """Scripts and mail, as `keepvip.notify.Notifier` offers them. Made and used on the loop."""
 
-    def handle(self, event: Event) -> None:
+    def start(self) -> None:
+        """Looks at the scripts, so that what is wrong with them is said at once."""
+
+    def handle(self, event: Event, /) -> None:
         """Queues what the event asks for; returns at once."""
 
-    def reconfigure(self, config: Config) -> None:
-        """Takes over a configuration after a reload."""
+    def resync(self, snapshot: EngineSnapshot) -> None:
+        """After lost events: reports every state that differs from the one reported last."""
 
-    async def drain_stop(self, timeout_s: float) -> None:
-        """Lets the stop notifications finish, at most so long, then ends everything."""
+    def reconfigure(self, config: Config) -> None:
+        """Takes over a configuration after a reload; no event may be handled between this and `Engine.apply`."""
+
+    def counters(self) -> msgspec.Struct:
+        """Totals so far."""
+
+    async def stop(self, timeout_s: float) -> None:
+        """Reports the stop, gives scripts and mails so long, and ends what is left."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from keepvip.config.model import Config
 
-__all__ = ["Outcome", "Reloader"]
+__all__ = ["Outcome", "Reloader", "plural"]
 
 _log = logging.getLogger("keepvip.daemon")
 
@@ -127,7 +127,7 @@ class Reloader:
     def _take_over(self, loaded: Loaded) -> Outcome:
         blocking = blockers(loaded, self.running, refuse_errors=self._refuse_errors)
         if blocking or loaded.config is None:
-            return self._refused(loaded, f"{_plural(len(blocking), 'error')} in the configuration")
+            return self._refused(loaded, f"{plural(len(blocking), 'error')} in the configuration")
         fixed = _fixed_difference(self.config, loaded.config)
         if fixed is not None:
             return self._refused(loaded, f"{fixed} cannot change without a restart")
@@ -140,13 +140,14 @@ class Reloader:
         self.running = loaded
         if not steps:
             return Outcome(loaded, message="Reloaded: nothing has changed", ok=True)
-        return Outcome(loaded, message=f"Reloaded: {_plural(len(steps), 'change')}", ok=True, steps=steps)
+        return Outcome(loaded, message=f"Reloaded: {plural(len(steps), 'change')}", ok=True, steps=steps)
 
     def _refused(self, loaded: Loaded, why: str) -> Outcome:
         return Outcome(loaded, message=f"Reload refused: {why}; the old configuration goes on", ok=False)
 
 
-def _plural(count: int, what: str) -> str:
+def plural(count: int, what: str) -> str:
+    """ "1 error", "2 errors"."""
     return f"1 {what}" if count == 1 else f"{count} {what}s"
 
 

@@ -10,6 +10,8 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from keepvip.daemon import findings, signals, watchdog
 from keepvip.daemon.eventlog import EventLog
 from keepvip.daemon.lag import LagMeter
@@ -18,7 +20,7 @@ from keepvip.daemon.reload import Outcome, Reloader
 from keepvip.daemon.settings import ExitStatus, Settings
 from keepvip.daemon.sysctl import PromoteSecondaries
 from keepvip.daemon.systemd import Systemd
-from keepvip.event import Event, Fatal, Notice, Stopped
+from keepvip.event import EventsLost, Fatal, Notice, Stopped
 from keepvip.observe.feed import Feed
 from keepvip.observe.journal import Journal
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from keepvip.config.model import Config
     from keepvip.daemon.loading import Loaded, Read
     from keepvip.daemon.ports import EnginePort, NotifierPort
+    from keepvip.event import Event
     from keepvip.observe.log import LogPipe
 
 __all__ = ["Service"]
@@ -50,7 +53,7 @@ class Service:
         *,
         read: Read,
         plan: Callable[[Config, Config], list[str]],
-        notifier: Callable[[Config], NotifierPort] | None,
+        notifier: Callable[[Config], NotifierPort],
         socket: Path,
         log_pipe: LogPipe | None = None,
         started_ns: int | None = None,
@@ -87,8 +90,8 @@ class Service:
     async def run(self) -> int:
         """Runs until a signal, the API or a dying engine ends it; returns the exit status."""
         loop = asyncio.get_running_loop()
-        if self._make_notifier is not None:
-            self._notifier = self._make_notifier(self.config)
+        self._notifier = notifier = self._make_notifier(self.config)
+        notifier.start()
         self._sysctl.apply(_promoted(self.config))
         loop.add_reader(self.engine.fileno(), self.read_events)
         signals.install(
@@ -131,6 +134,8 @@ class Service:
         self._event_log.write(event)
         if self._notifier is not None:
             self._notifier.handle(event)
+            if isinstance(event, EventsLost):
+                self._notifier.resync(self.engine.snapshot())
         if isinstance(event, Stopped | Fatal):
             self._engine_ended(event)
 
@@ -139,6 +144,10 @@ class Service:
         if isinstance(event, Fatal) or not self._stop_asked.is_set():
             self._status = ExitStatus.SOFTWARE
             self.request_stop("the engine has ended by itself")
+
+    def notify_counters(self) -> dict[str, int]:
+        """What became of scripts and mails so far."""
+        return {} if self._notifier is None else msgspec.structs.asdict(self._notifier.counters())
 
     def tell(self, level: str, text: str) -> None:
         """Publishes a message of the daemon itself."""
@@ -198,7 +207,7 @@ class Service:
             self.engine.join()
         loop.remove_reader(self.engine.fileno())
         if self._notifier is not None:
-            await self._notifier.drain_stop(NOTIFY_STOP_S)
+            await self._notifier.stop(NOTIFY_STOP_S)
         self.lag.stop()
         self.feed.close()
         _log.info("Stopped")

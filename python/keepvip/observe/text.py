@@ -58,7 +58,7 @@ def _interface(evidence: Evidence) -> str:
 
 
 def _shortened(evidence: Evidence) -> str:
-    wait_us = evidence.get("master_down_us")
+    wait_us = evidence.get("skew_us")
     span = f" within {duration(float(wait_us))}" if isinstance(wait_us, int | float) else ""
     return f"configured as master, and no better router was heard{span}"
 
@@ -92,10 +92,9 @@ _REASONS: dict[str, Callable[[Evidence], str]] = {
     Reason.INTERFACE_DOWN: lambda e: f"{_interface(e)} is down",
     Reason.INTERFACE_MISSING: lambda e: f"{_interface(e)} does not exist",
     Reason.NO_SOURCE_ADDRESS: lambda e: f"{_interface(e)} has no address to send from",
-    Reason.INTERFACE_UP: lambda e: f"{_interface(e)} is up again",
+    Reason.TRACK_FAILED: lambda _e: "something that it tracks has failed",
     Reason.FAULT_CLEARED: lambda _e: "no fault left",
     Reason.LATE_WAKEUP: lambda e: f"{_late(e)}, so another router may be master by now",
-    Reason.WAKE_LISTEN: lambda e: f"{_late(e)}, so we listen before we claim anything",
     Reason.CONFIG_CHANGE: lambda _e: "the configuration changed",
     Reason.REMOVED: lambda _e: "a reload removed it",
     Reason.SHUTDOWN: lambda _e: "keepvip is stopping",
@@ -139,10 +138,29 @@ def _address_restored(e: event.AddressRestored) -> str:
     return f"({e.instance}) Somebody removed {e.address} from {e.interface}: put it back{times}"
 
 
+# Causes of AdvertRejected: what is said, and whether the numbers of the detail mean anything to a reader.
+_CAUSES: dict[str, tuple[str, bool]] = {
+    "packet_length": ("ignored: wrong length", True),
+    "ttl": ("ignored: wrong TTL, it was not sent on this LAN", True),
+    "version": ("ignored: another VRRP version", True),
+    "type": ("ignored: not an advertisement", True),
+    "advert_interval": ("ignored: another advert interval", True),
+    "checksum": ("ignored: wrong checksum", False),
+    "auth_type_invalid": ("ignored: unknown authentication type", True),
+    "auth_type_mismatch": ("ignored: another authentication type", True),
+    "auth_failure": ("ignored: wrong password", False),
+    "destination": ("ignored: sent to a unicast address", False),
+    "address_list": ("accepted, but its list of addresses differs from ours", True),
+    "interval_differs": ("accepted, but its interval differs from ours", True),
+    "own_address": ("has our own source address: a second router uses it, or the network loops", False),
+}
+
+
 def _advert_rejected(e: event.AdvertRejected) -> str:
-    detail = f" ({e.detail})" if e.detail else ""
+    words, with_detail = _CAUSES.get(e.cause, (f"ignored: {e.cause.replace('_', ' ')}", True))
+    detail = f" ({e.detail})" if e.detail and with_detail else ""
     who = f"({e.instance}) " if e.instance is not None else ""
-    return f"{who}Advert from {e.sender} rejected: {e.cause.replace('_', ' ')}{detail}"
+    return f"{who}Advert from {e.sender} {words}{detail}"
 
 
 def sentence(e: event.Event) -> str:

@@ -10,6 +10,7 @@ from keepvip.config.diagnostic import Diagnostics
 from keepvip.config.model import Config, VrrpInstance
 from keepvip.daemon.loading import Loaded
 from keepvip.event import EngineSnapshot, Event, Fatal, Stopped
+from keepvip.notify.counters import NotifyCounters
 
 from . import make
 
@@ -80,6 +81,8 @@ class FakeNotifier:
     def __init__(self, config: Config) -> None:
         self.configs = [config]
         self.events: list[Event] = []
+        self.resynced: list[EngineSnapshot] = []
+        self.started = False
         self.stopped_after_s: float | None = None
 
     def handle(self, event: Event) -> None:
@@ -88,7 +91,16 @@ class FakeNotifier:
     def reconfigure(self, config: Config) -> None:
         self.configs.append(config)
 
-    async def drain_stop(self, timeout_s: float) -> None:
+    def start(self) -> None:
+        self.started = True
+
+    def resync(self, snapshot: EngineSnapshot) -> None:
+        self.resynced.append(snapshot)
+
+    def counters(self) -> NotifyCounters:
+        return NotifyCounters(mails_sent=3)
+
+    async def stop(self, timeout_s: float) -> None:
         self.stopped_after_s = timeout_s
 
 

@@ -74,6 +74,7 @@ class FakeSubject:
             ),
             loop=LoopView(lag_last_us=0, lag_max_us=0, lag_alarms=0, lag_histogram=[]),
             log=LogView(dropped=0, failed=0),
+            notify={},
             groups=views.groups(self.snapshot, CONFIG),
             instances=views.instances(self.snapshot, CONFIG, self.journal),
         )  # fmt: skip

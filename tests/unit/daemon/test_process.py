@@ -19,6 +19,7 @@ from keepvip.daemon.sysctl import PromoteSecondaries
 from keepvip.daemon.systemd import Systemd
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -109,7 +110,7 @@ launch = detach()
 with open(sys.argv[1], "w") as file:
     file.write(f"{os.getpid()} {os.getppid()} {os.getsid(0)} {os.getcwd()} {os.readlink('/proc/self/fd/2')}")
 if sys.argv[2] != "die":
-    launch.report(int(sys.argv[2]))
+    launch.report(int(sys.argv[2]), "why" if sys.argv[2] != "0" else "")
     launch.report(99)
 """
 
@@ -118,9 +119,10 @@ if sys.argv[2] != "die":
 def test_background(tmp_path: Path, word: str, status: int) -> None:
     path = tmp_path / "told"
     parent = subprocess.run(
-        [sys.executable, "-c", DAEMON, str(path), word], timeout=30, check=False, stdout=subprocess.DEVNULL
+        [sys.executable, "-c", DAEMON, str(path), word], timeout=30, check=False, stderr=subprocess.PIPE
     )
     assert parent.returncode == status
+    assert parent.stderr == (b"why\n" if word == "6" else b"")
     pid, _ppid, sid, cwd, stderr = path.read_text().split()
     assert pid != sid
     assert cwd == "/"

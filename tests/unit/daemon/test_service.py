@@ -130,6 +130,8 @@ async def test_events_reach_everybody(running: Running, caplog: pytest.LogCaptur
     running.engine.happen(make.transition(**now()), EventsLost(**now(), count=2))
     await until(lambda: running.service.feed.seq == 2)
     assert [type(event) for event in running.notifier.events] == [Transition, EventsLost]
+    assert running.notifier.resynced == [running.engine.shot]
+    assert running.notifier.started
     assert [event.seq for event in running.service.feed.since(0)] == [1, 2]
     assert (await running.ask("/v1/why", name="VI_1"))["transitions"][0]["reason"] == "master_down"
     lines = [record for record in caplog.records if record.name == "keepvip.vrrp"]
@@ -141,6 +143,7 @@ async def test_events_reach_everybody(running: Running, caplog: pytest.LogCaptur
 async def test_status(running: Running) -> None:
     answer = await running.ask("/v1/status")
     assert answer["daemon"]["pid"] == os.getpid()
+    assert answer["notify"]["mails_sent"] == 3
     assert answer["engine"]["notices"] == ["no real-time scheduling"]
     assert answer["health"] == {"ok": True, "problems": []}
     running.engine.is_alive = False

@@ -128,6 +128,23 @@ def test_every_event_is_one_line(made: event.Event) -> None:
     assert text.level(made) in {logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL}
 
 
+@pytest.mark.parametrize(
+    ("cause", "line"),
+    [
+        ("auth_failure", "(VI_1) Advert from 10.0.0.3 ignored: wrong password"),
+        ("ttl", "(VI_1) Advert from 10.0.0.3 ignored: wrong TTL, it was not sent on this LAN (got 1, expected 255)"),
+        (
+            "address_list",
+            "(VI_1) Advert from 10.0.0.3 accepted, but its list of addresses differs from ours (got 1, expected 255)",
+        ),
+        ("new_cause", "(VI_1) Advert from 10.0.0.3 ignored: new cause (got 1, expected 255)"),
+    ],
+)
+def test_rejected_adverts(cause: str, line: str) -> None:
+    made = event.AdvertRejected(**BASE, instance="VI_1", sender="10.0.0.3", cause=cause, detail="got 1, expected 255")
+    assert text.sentence(made) == line
+
+
 def test_errno_is_explained() -> None:
     assert "Network is unreachable (errno 101)" in text.sentence(EVENTS[7])
 
