@@ -64,12 +64,10 @@ def build(
             namespace.span,
             hint=f"start it there: ip netns exec {namespace.value} keepvip run ...",
         )
-    mail_unspoken = not _says(nodes, MAIL_SWITCHES)
-    defs, defaults = build_global(
-        ctx,
-        [node for block in _all(root, "global_defs") for node in block.node.children or ()],
-        mail_unspoken=mail_unspoken,
-    )
+    global_nodes = [node for block in _all(root, "global_defs") for node in block.node.children or ()]
+    # The walk over the whole tree is only worth its time where mail could be sent at all.
+    mail_unspoken = any(node.keyword == "smtp_server" for node in global_nodes) and not _says(nodes, MAIL_SWITCHES)
+    defs, defaults = build_global(ctx, global_nodes, mail_unspoken=mail_unspoken)
     groups = _read_groups(ctx, root)
     instances, settings, refused = _instances(ctx, root, defaults, groups)
     sync_groups = _sync_groups(ctx, groups, instances, refused, defaults)

@@ -129,8 +129,10 @@ class _Pair:
             self._differ("version-differs", ours, theirs, "version", f"version {ours.version}",
                          f"version {theirs.version}", deaf=True)  # fmt: skip
         elif ours.authentication != theirs.authentication:
-            self._differ("authentication-differs", ours, theirs, "authentication", _auth(ours), _auth(theirs),
-                         deaf=True)  # fmt: skip
+            mine, other = _auth(ours), _auth(theirs)
+            if mine == other:
+                other = "another password"
+            self._differ("authentication-differs", ours, theirs, "authentication", mine, other, deaf=True)
         elif ours.advert_int_us != theirs.advert_int_us:
             self._differ(
                 "interval-differs",
@@ -311,7 +313,7 @@ def _router(instance: VrrpInstance) -> tuple[int, int, str]:
 
 
 def _auth(instance: VrrpInstance) -> str:
-    return "none" if instance.authentication is None else f"{instance.authentication.kind} with its password"
+    return "no authentication" if instance.authentication is None else f"{instance.authentication.kind} with a password"
 
 
 def _onoff(value: bool) -> str:

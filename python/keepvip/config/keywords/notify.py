@@ -35,6 +35,6 @@ SMTP_ALERT = Keyword(
     "smtp_alert",
     (BOOL,),
     "Sends a mail on every change of state.",
-    "smtp_alert_vrrp, else smtp_alert, else off",
+    "smtp_alert_vrrp, else smtp_alert, else off; on if mail is set up and no smtp_alert stands anywhere",
     "A",
 )
