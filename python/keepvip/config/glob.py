@@ -49,7 +49,7 @@ def glob(pattern: str, directory: str) -> Matches:
             found, seen = _walk(alternative, directory, MAX_SCANNED - scanned)
             scanned += seen
             paths += found
-        elif os.path.lexists(os.path.join(directory, plain := _unescaped(alternative))):
+        elif (plain := _unescaped(alternative)) and os.path.lexists(os.path.join(directory, plain)):
             paths.append(plain)
         else:
             missing.append(plain)
@@ -63,7 +63,7 @@ def has_wildcard(pattern: str) -> bool:
 
 
 def expand_braces(pattern: str) -> list[str]:
-    """The patterns that `{a,b}` alternatives stand for, in order. `{}` and braces without a partner are literal.
+    """The patterns that `{a,b}` alternatives stand for, in order. Braces without a partner are literal.
 
     Raises `PatternError` if there are too many.
     """
@@ -82,29 +82,27 @@ def expand_braces(pattern: str) -> list[str]:
 
 
 def _first_braces(pattern: str) -> list[str] | None:
-    """The pattern with its first pair of braces replaced by each alternative; None: it has none."""
-    start = 0
-    while (start := pattern.find("{", start)) >= 0:
-        if (start and pattern[start - 1] == "\\") or pattern.startswith("{}", start):
-            start += 1
-            continue
-        depth, begin = 0, start + 1
-        pieces: list[str] = []
-        for at in range(start, len(pattern)):
-            char = pattern[at]
-            if pattern[at - 1 : at] == "\\":
-                continue
-            if char == "{":
-                depth += 1
-            elif char == "}":
-                depth -= 1
-                if depth == 0:
-                    pieces.append(pattern[begin:at])
-                    return [pattern[:start] + piece + pattern[at + 1 :] for piece in pieces]
-            elif char == "," and depth == 1:
+    """The pattern with its first pair of braces replaced by each alternative; None: it has none, or half a pair."""
+    start = begin = depth = 0
+    pieces: list[str] = []
+    at = 0
+    while at < len(pattern):
+        char = pattern[at]
+        if char == "\\":
+            at += 1
+        elif char == "{":
+            if depth == 0:
+                start, begin = at, at + 1
+            depth += 1
+        elif depth and char == "}":
+            depth -= 1
+            if depth == 0:
                 pieces.append(pattern[begin:at])
-                begin = at + 1
-        return None
+                return [pattern[:start] + piece + pattern[at + 1 :] for piece in pieces]
+        elif depth == 1 and char == ",":
+            pieces.append(pattern[begin:at])
+            begin = at + 1
+        at += 1
     return None
 
 
@@ -135,26 +133,23 @@ def _walk(pattern: str, directory: str, budget: int) -> tuple[list[str], int]:
         after: list[str] = []
         wildcard, items = has_wildcard(component), _compiled(component)
         for base in found:
-            seen += 1
+            names = _names(os.path.join(directory, base), budget - seen) if wildcard else []
+            seen += len(names) + 1
             if seen > budget:
                 raise PatternError(f"it makes us look at more than {MAX_SCANNED} files")
-            if not wildcard:
-                path = base + _unescaped(component)
-                if os.path.lexists(os.path.join(directory, path)):
-                    after.append(path if last else f"{path}/")
-                continue
-            names = _names(os.path.join(directory, base), budget - seen)
-            seen += len(names)
-            after += [base + name if last else f"{base}{name}/" for name in names if _matches(name, items)]
+            if wildcard:
+                after += [base + name if last else f"{base}{name}/" for name in names if _matches(name, items)]
+            elif os.path.lexists(os.path.join(directory, path := base + _unescaped(component))):
+                after.append(path if last else f"{path}/")
         found = after
     return sorted(found, key=os.fsencode), seen
 
 
 def _names(directory: str, limit: int) -> list[str]:
-    """The entries of a directory, at most one more than `limit`."""
+    """The entries of a directory, its own two dots as well, and no more than tell that the limit is passed."""
     try:
         with os.scandir(directory or ".") as entries:
-            return [entry.name for entry in islice(entries, limit + 1)]
+            return [".", "..", *(entry.name for entry in islice(entries, limit + 1))]
     except (OSError, ValueError):
         return []  # like glob(3): what cannot be listed has no matches
 
