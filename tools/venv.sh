@@ -6,7 +6,7 @@ if [ -d .venv ] && ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info 
     echo "The interpreter of .venv does not work any more: making .venv anew."
     rm -r .venv
 fi
-if [ ! -x .venv/bin/pip ]; then
+if [ ! -x .venv/bin/python ]; then
     "$(tools/find-python.sh)" -m venv .venv
 fi
-.venv/bin/pip install --quiet --disable-pip-version-check --requirement requirements-dev.lock
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.lock
