@@ -111,11 +111,12 @@ def _look(settings: Settings, messages: Sequence[str]) -> _Start:
     loaded = _read_in_namespace(settings)
     status = start_status(loaded, refuse_errors=settings.refuse_errors)
     if status != ExitStatus.OK or loaded.config is None:
+        end = f"keepvip cannot start with {settings.config_path}"
         raise _StartRefusedError(
             status,
             *(findings.one_line(found) for found in loaded.diagnostics),
-            f"cannot start with {settings.config_path}",
-            shown=findings.for_terminal(loaded.diagnostics, colour=sys.stderr.isatty()),
+            end,
+            shown=f"{findings.for_terminal(loaded.diagnostics, colour=sys.stderr.isatty())}\n{end}",
         )
     config = loaded.config
     socket = socket_path(settings, config.instance_name)
@@ -186,7 +187,8 @@ def _run(start: _Start, launch: background.Launch) -> int:
     try:
         engine = Engine(rt_priority=start.config.global_defs.vrrp_rt_priority or DEFAULT_RT_PRIORITY)
     except OSError as error:
-        raise _StartRefusedError(_os_status(error), f"the engine cannot start: {error}") from error
+        needed = " (it needs root, or CAP_NET_ADMIN and CAP_NET_RAW)" if isinstance(error, PermissionError) else ""
+        raise _StartRefusedError(_os_status(error), f"the engine cannot start: {_strerror(error)}{needed}") from error
     try:
         try:
             engine.apply(start.config)
@@ -291,6 +293,10 @@ def _say(settings: Settings, refusal: _StartRefusedError) -> None:
 
 def _print(text: str) -> None:
     print(text, file=sys.stderr)  # noqa: T201  (the log does not exist yet)
+
+
+def _strerror(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _os_status(error: OSError) -> int:

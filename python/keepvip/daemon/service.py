@@ -78,6 +78,7 @@ class Service:
         self._sysctl = PromoteSecondaries() if sysctl is None else sysctl
         self._event_log = EventLog()
         self._event_log.configure(self.config)
+        self._began_s = time.monotonic()
         self._stop_asked = asyncio.Event()
         self._engine_stopped = asyncio.Event()
         self._status = ExitStatus.OK
@@ -90,6 +91,7 @@ class Service:
     async def run(self) -> int:
         """Runs until a signal, the API or a dying engine ends it; returns the exit status."""
         loop = asyncio.get_running_loop()
+        self._began_s = time.monotonic()
         self._notifier = notifier = self._make_notifier(self.config)
         notifier.start()
         self._sysctl.apply(_promoted(self.config))
@@ -123,13 +125,16 @@ class Service:
 
     def read_events(self) -> None:
         """Takes everything the engine has to tell and passes it on, in order."""
-        for event in self.engine.drain():
+        events = self.engine.drain()
+        if events:
+            oldest_s = max(events[0].mono_us / 1_000_000, self._began_s)
+            self.lag.record(time.monotonic() - oldest_s)
+        for event in events:
             self.publish(event)
 
     def publish(self, event: Event) -> None:
         """Passes one event to feed, journal, log and notifications."""
         event = self.feed.publish(event)
-        self.lag.record(time.monotonic() - event.mono_us / 1_000_000)
         self.journal.record(event)
         self._event_log.write(event)
         if self._notifier is not None:
