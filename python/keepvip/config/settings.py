@@ -216,11 +216,14 @@ def read_options(
         option = options.get(name)
         at += 1
         if option is None:
+            while at < len(words) and words[at] not in options:
+                at += 1  # most probably its arguments
             ctx.diagnostics.error(
                 "unknown-option",
-                f"`{name}` is not an option of {_article(what)} and is ignored",
+                f"`{name}` is not an option of {_article(what)}: it is ignored"
+                + (f" together with `{' '.join(words[here + 1 : at])}`" if at > here + 1 else ""),
                 _word_span(node, here),
-                hint=did_you_mean(name, options) or ("write every entry on a line of its own" if at == 2 else ""),
+                hint=did_you_mean(name, options) or ("write every entry on a line of its own" if here == 1 else ""),
             )
             continue
         taken: list[object] = []

@@ -380,9 +380,13 @@ def test_a_used_name_skips_the_second_block(compiled: Compile) -> None:
 
 
 HOST = HostFacts(
-    interfaces={"eth0": Interface("eth0", mtu=1500), "tun0": Interface("tun0", multicast=False)}, addresses={}, users={},
-    groups={}, files={}, hostname="h",
-)  # fmt: skip
+    interfaces={"eth0": Interface("eth0", mtu=1500), "tun0": Interface("tun0", multicast=False)},
+    addresses={},
+    users={},
+    groups={},
+    files={},
+    hostname="h",
+)
 
 
 def test_an_interface_that_does_not_exist(compiled: Compile) -> None:
