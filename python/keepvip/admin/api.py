@@ -11,7 +11,7 @@ import msgspec
 
 from keepvip.admin.http import HttpError, Request, Response, Stream, json_response
 from keepvip.event import Event, to_jsonable
-from keepvip.observe import text
+from keepvip.observe import log, text
 from keepvip.observe.journal import HISTORY
 
 if TYPE_CHECKING:
@@ -55,23 +55,24 @@ class Api:
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
-        self._routes: dict[str, tuple[str, Handler]] = {
-            "/v1/status": ("GET", self._status),
-            "/v1/health": ("GET", self._health),
-            "/v1/why": ("GET", self._why),
-            "/v1/events": ("GET", self._events),
-            "/v1/config": ("GET", self._config),
-            "/v1/reload": ("POST", self._reload),
+        self._routes: dict[str, dict[str, Handler]] = {
+            "/v1/status": {"GET": self._status},
+            "/v1/health": {"GET": self._health},
+            "/v1/why": {"GET": self._why},
+            "/v1/events": {"GET": self._events},
+            "/v1/config": {"GET": self._config},
+            "/v1/reload": {"POST": self._reload},
+            "/v1/log": {"GET": self._log_levels, "POST": self._set_log_level},
         }
 
     async def answer(self, request: Request) -> Response | Stream:
         """The answer to a request; errors are answers too."""
-        try:
-            method, handler = self._routes[request.path]
-        except KeyError:
+        methods = self._routes.get(request.path)
+        if methods is None:
             return _error(HttpError(HTTPStatus.NOT_FOUND, f"no such path: {request.path}", paths=sorted(self._routes)))
-        if request.method != method:
-            return _error(HttpError(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.path} wants {method}"))
+        handler = methods.get(request.method)
+        if handler is None:
+            return _error(HttpError(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.path} wants {' or '.join(methods)}"))
         try:
             return await handler(request)
         except HttpError as error:
@@ -90,6 +91,16 @@ class Api:
     async def _reload(self, _request: Request) -> Response:
         answer = await self._subject.reload()
         return json_response(answer, HTTPStatus.OK if answer.ok else HTTPStatus.CONFLICT)
+
+    async def _log_levels(self, _request: Request) -> Response:
+        return json_response(log.levels())
+
+    async def _set_log_level(self, request: Request) -> Response:
+        try:
+            log.set_level(request.query.get("name") or "keepvip", request.query.get("level", ""))
+        except ValueError as error:
+            raise HttpError(HTTPStatus.BAD_REQUEST, str(error)) from error
+        return json_response(log.levels())
 
     async def _why(self, request: Request) -> Response:
         name = request.query.get("name")

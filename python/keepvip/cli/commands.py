@@ -18,6 +18,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "why": ("keepvip.cli.why:why", "Explain the last transitions of an instance or sync group."),
     "events": ("keepvip.cli.events:events", "Show what happened; --follow goes on."),
     "reload": ("keepvip.cli.reload:reload", "Read the configuration again and carry out the difference."),
+    "log": ("keepvip.cli.log:log", "Show or change what is logged, while the daemon runs."),
     "check": ("keepvip.cli.check:check", "Check a configuration file, or two nodes' files against each other."),
     "lab": ("keepvip.cli.lab:lab", "Run nodes in network namespaces: the demo, and your own experiments."),
 }

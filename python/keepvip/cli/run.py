@@ -31,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-s", "--namespace", metavar="NAME", help="run in the network namespace NAME")
     add("--log-level", choices=("debug", "info", "warning"), default="info", help="default %(default)s")
     add("--log-file", metavar="FILE", help="log to FILE too")
+    add("--log-json", action="store_true", help="write log lines as JSON objects")
     add("--syslog", action="store_true", help="log to syslog too")
     add("--keep-addresses", action="store_true", help="leave the virtual addresses on the interfaces at exit")
     return parser
@@ -50,6 +51,7 @@ def interpret(arguments: Sequence[str]) -> Settings:
             level={"debug": _DEBUG, "info": _INFO, "warning": _WARNING}[asked.log_level],
             stderr=True,
             syslog=asked.syslog,
+            json=asked.log_json,
             file=_absolute(asked.log_file),
         ),
     )

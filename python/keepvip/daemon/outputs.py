@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from keepvip.observe import journald
-from keepvip.observe.sinks import DescriptorSink, FileSink, SyslogSink
+from keepvip.observe.sinks import DescriptorSink, FileSink, SyslogSink, json_lines, plain_lines, sd_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,7 @@ def open_sinks(
     stderr that is the journal anyway, and instead of /dev/log, behind which it listens as well.
     """
     sinks: list[Sink] = []
+    lines = json_lines if settings.json else plain_lines
     has_journal = journald.available(journal)
     stderr_is_journal = settings.stderr and journald.stderr_is_journal(environ)
     if has_journal and (settings.syslog or stderr_is_journal):
@@ -34,7 +35,7 @@ def open_sinks(
     elif settings.syslog:
         sinks.append(SyslogSink(settings.tag, facility=settings.facility))
     if settings.stderr and not (has_journal and stderr_is_journal):
-        sinks.append(DescriptorSink(2, sd_prefix=stderr_is_journal))
+        sinks.append(DescriptorSink(2, form=sd_lines if stderr_is_journal else lines))
     if settings.file is not None:
-        sinks.append(FileSink(settings.file))
+        sinks.append(FileSink(settings.file, form=lines))
     return sinks

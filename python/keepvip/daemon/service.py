@@ -6,6 +6,7 @@ Everything here may be late without harm: the engine does not wait for any of it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING
@@ -133,16 +134,22 @@ class Service:
             self.publish(event)
 
     def publish(self, event: Event) -> None:
-        """Passes one event to feed, journal, log and notifications."""
-        event = self.feed.publish(event)
-        self.journal.record(event)
-        self._event_log.write(event)
-        if self._notifier is not None:
-            self._notifier.handle(event)
-            if isinstance(event, EventsLost):
-                self._notifier.resync(self.engine.snapshot())
+        """Passes one event to feed, journal, log and notifications. None of them can keep it from the others."""
         if isinstance(event, Stopped | Fatal):
             self._engine_ended(event)
+        event = self.feed.publish(event)
+        for take in (self.journal.record, self._event_log.write, self._notify):
+            try:
+                take(event)
+            except Exception:
+                _log.exception("Cannot handle %r", event)
+
+    def _notify(self, event: Event) -> None:
+        if self._notifier is None:
+            return
+        self._notifier.handle(event)
+        if isinstance(event, EventsLost):
+            self._notifier.resync(self.engine.snapshot())
 
     def _engine_ended(self, event: Stopped | Fatal) -> None:
         self._engine_stopped.set()
@@ -200,7 +207,7 @@ class Service:
     async def _stop(self, loop: asyncio.AbstractEventLoop) -> None:
         self._systemd.stopping()
         self.reloader.close()
-        if not self._engine_stopped.is_set():
+        with contextlib.suppress(RuntimeError):  # it has just ended by itself: `Fatal` is on its way, or was here
             self.engine.stop(release=self.settings.release_on_stop)
         try:
             async with asyncio.timeout(ENGINE_STOP_S):

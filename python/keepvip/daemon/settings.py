@@ -40,6 +40,8 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
     facility: int = 3
     """Syslog facility; 3 = daemon."""
     file: str | None = None
+    json: bool = False
+    """Lines on stderr and in the file are JSON objects."""
     tag: str = "keepvip"
 
 

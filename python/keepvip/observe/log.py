@@ -15,12 +15,17 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["LogPipe", "Sink", "install"]
+__all__ = ["LEVELS", "LogPipe", "Sink", "install", "levels", "set_level"]
 
 QUEUE_LIMIT = 10_000
 """Records waiting to be written; some megabytes at worst."""
 STOP_WAIT_S = 1.0
 """How long the end of the daemon waits for the log to be written out."""
+
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+SUBSYSTEMS = ("keepvip.admin", "keepvip.config", "keepvip.daemon", "keepvip.notify", "keepvip.vrrp")
+"""Loggers of keepvip, known also before they have logged anything."""
 
 
 class Sink(Protocol):
@@ -93,6 +98,29 @@ class LogPipe(logging.Handler):
         self._reported += count
         text = f"{count} log messages were dropped: the log output did not keep up"
         self._write(logging.LogRecord("keepvip.log", logging.WARNING, "", 0, text, None, None))
+
+
+def levels() -> dict[str, str]:
+    """The subsystems that log, each with the level from which its messages are written."""
+    names = [name for name in logging.root.manager.loggerDict if name.startswith("keepvip.")]
+    names += [name for name in SUBSYSTEMS if name not in names]
+    return {name: logging.getLevelName(logging.getLogger(name).getEffectiveLevel()).lower() for name in sorted(names)}
+
+
+def set_level(name: str, level: str) -> None:
+    """Sets the level of a subsystem ("vrrp" or "keepvip.vrrp"; "keepvip": of all).
+
+    Raises ValueError for a name or level that does not exist; nothing is changed then.
+    """
+    full = name if name == "keepvip" or name.startswith("keepvip.") else f"keepvip.{name}"
+    if full != "keepvip" and full not in levels():
+        raise ValueError(f"there is no subsystem {name!r}")
+    if level not in LEVELS:
+        raise ValueError(f"the level must be one of {', '.join(LEVELS)}, not {level!r}")
+    if full == "keepvip":
+        for known in levels():
+            logging.getLogger(known).setLevel(logging.NOTSET)  # as "keepvip" says
+    logging.getLogger(full).setLevel(level.upper())
 
 
 def install(sinks: Sequence[Sink], level: int, limit: int = QUEUE_LIMIT) -> LogPipe:

@@ -10,9 +10,13 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["DescriptorSink", "FileSink", "SyslogSink", "priority"]
+import msgspec
+
+__all__ = ["DescriptorSink", "FileSink", "SyslogSink", "json_lines", "plain_lines", "priority", "sd_lines", "text_of"]
 
 _FORMATTER = logging.Formatter()
 
@@ -44,23 +48,47 @@ def _time(record: logging.LogRecord) -> str:
     return f"{time.strftime('%Y-%m-%d %H:%M:%S', now)}.{int(record.msecs):03d}"
 
 
-class DescriptorSink:
-    """Lines on an open descriptor: time and message, or `<6>message` where systemd reads (sd-daemon(3))."""
+Format = Callable[[logging.LogRecord], str]
+"""A record as whole lines."""
 
-    def __init__(self, fd: int = 2, *, sd_prefix: bool = False) -> None:
+
+def plain_lines(record: logging.LogRecord) -> str:
+    """Time, the level when it is no mere information, the message."""
+    mark = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+    return f"{_time(record)} {mark}{text_of(record)}\n"
+
+
+def sd_lines(record: logging.LogRecord) -> str:
+    """`<6>message`, for a stderr that systemd reads (sd-daemon(3))."""
+    prefix = f"<{priority(record.levelno)}>"
+    return "".join(f"{prefix}{line}\n" for line in text_of(record).split("\n"))
+
+
+def json_lines(record: logging.LogRecord) -> str:
+    """One JSON object: time (RFC 3339), level, logger, message, and the fields of an event in lower case."""
+    at = datetime.fromtimestamp(record.created, tz=UTC)
+    data = {
+        "time": at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "message": text_of(record),
+    }
+    fields = getattr(record, "fields", None)
+    if isinstance(fields, dict):
+        data |= {name.lower(): value for name, value in fields.items()}
+    return msgspec.json.encode(data).decode() + "\n"
+
+
+class DescriptorSink:
+    """Lines on an open descriptor."""
+
+    def __init__(self, fd: int = 2, *, form: Format = plain_lines) -> None:
         self._fd = fd
-        self._sd_prefix = sd_prefix
+        self._form = form
 
     def write(self, record: logging.LogRecord) -> None:
-        """Writes one record, multi-line ones as several lines."""
-        text = text_of(record)
-        if self._sd_prefix:
-            prefix = f"<{priority(record.levelno)}>"
-            data = "".join(f"{prefix}{line}\n" for line in text.split("\n"))
-        else:
-            mark = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-            data = f"{_time(record)} {mark}{text}\n"
-        _write_all(self._fd, data.encode("utf-8", "replace"))
+        """Writes one record."""
+        _write_all(self._fd, self._form(record).encode("utf-8", "replace"))
 
     def close(self) -> None:
         """The descriptor belongs to somebody else."""
@@ -71,11 +99,11 @@ class FileSink(DescriptorSink):
 
     _LOOK_S = 1.0
 
-    def __init__(self, path: str, *, mode: int = 0o640) -> None:
+    def __init__(self, path: str, *, form: Format = plain_lines, mode: int = 0o640) -> None:
         self._path = Path(path)
         self._mode = mode
         self._looked_s = time.monotonic()
-        super().__init__(self._open())
+        super().__init__(self._open(), form=form)
 
     def write(self, record: logging.LogRecord) -> None:
         """Writes one record to the file that has the name now."""

@@ -199,6 +199,16 @@ async def test_reload(server: AdminServer, subject: FakeSubject) -> None:
     assert not (await asyncio.to_thread(lambda: client.post("/v1/reload", accept=(409,))))["ok"]
 
 
+async def test_log_levels(server: AdminServer) -> None:
+    client = AdminClient(str(server.path))
+    before = (await get(server, "/v1/log"))["keepvip.vrrp"]
+    changed = await asyncio.to_thread(lambda: client.post("/v1/log", name="vrrp", level="error"))
+    assert changed["keepvip.vrrp"] == "error"
+    await asyncio.to_thread(lambda: client.post("/v1/log", name="vrrp", level=before))
+    with pytest.raises(AnswerError, match="must be one of"):
+        await asyncio.to_thread(client.post, "/v1/log")
+
+
 async def test_kept_events(server: AdminServer, subject: FakeSubject) -> None:
     subject.feed.publish(make.transition())
     subject.feed.publish(Notice(seq=0, at_ns=0, mono_us=0, level="info", text="hello"))

@@ -125,6 +125,15 @@ async def test_reload(asked: Asked) -> None:
     assert not json.loads(refused.output)["ok"]
 
 
+async def test_log(asked: Asked) -> None:
+    done = await asked.run("log")
+    assert [line.split()[0] for line in done.output.splitlines()][:3] == ["admin", "config", "daemon"]
+    before = dict(line.split() for line in done.output.splitlines())["vrrp"]
+    changed = await asked.run("log", "vrrp", "error")
+    assert "vrrp     error" in changed.output
+    await asked.run("log", "vrrp", before)
+
+
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7_200, "2 h"), (172_800, "2 d")]
 )

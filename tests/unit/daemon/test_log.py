@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import json
 import logging
 import os
 import select
@@ -125,11 +126,20 @@ def test_descriptor_lines() -> None:
     reader, writer = os.pipe()
     sinks.DescriptorSink(writer).write(record("hello"))
     sinks.DescriptorSink(writer).write(record("careful", logging.WARNING))
-    sinks.DescriptorSink(writer, sd_prefix=True).write(record("one\ntwo", logging.ERROR))
+    sinks.DescriptorSink(writer, form=sinks.sd_lines).write(record("one\ntwo", logging.ERROR))
+    fields = {"INSTANCE": "VI_1"}
+    sinks.DescriptorSink(writer, form=sinks.json_lines).write(record("one\ntwo", created=1.5, fields=fields))
     lines = os.read(reader, 4096).decode().splitlines()
     assert lines[0].endswith(" hello")
     assert lines[1].endswith(" warning: careful")
-    assert lines[2:] == ["<3>one", "<3>two"]
+    assert lines[2:4] == ["<3>one", "<3>two"]
+    assert json.loads(lines[4]) == {
+        "time": "1970-01-01T00:00:01.500000Z",
+        "level": "info",
+        "logger": "keepvip.test",
+        "message": "one\ntwo",
+        "instance": "VI_1",
+    }
     os.close(reader)
     os.close(writer)
 
@@ -231,3 +241,21 @@ def test_journal_stream(tmp_path: Path) -> None:
         assert not journald.stderr_is_journal({"JOURNAL_STREAM": "1:2"}, file.fileno())
         assert not journald.stderr_is_journal({}, file.fileno())
     assert not journald.available(str(tmp_path / "none"))
+
+
+def test_levels_can_be_changed(logger: logging.Logger) -> None:
+    assert logger.name == "keepvip.test"
+    pipe = log.install([], logging.INFO)
+    try:
+        assert log.levels()["keepvip.vrrp"] == "info"
+        log.set_level("vrrp", "debug")
+        log.set_level("keepvip.notify", "error")
+        shown = log.levels()
+        assert (shown["keepvip.vrrp"], shown["keepvip.notify"], shown["keepvip.daemon"]) == ("debug", "error", "info")
+        log.set_level("keepvip", "warning")
+        assert set(log.levels().values()) == {"warning"}
+        for name, level in (("vrrp", "loud"), ("nonsense", "debug")):
+            with pytest.raises(ValueError, match=r"must be one of|no subsystem"):
+                log.set_level(name, level)
+    finally:
+        pipe.stop()

@@ -15,11 +15,12 @@ import pytest
 from keepvip.admin.client import AdminClient, AnswerError
 from keepvip.config.plan import plan
 from keepvip.daemon import signals
+from keepvip.daemon.eventlog import EventLog
 from keepvip.daemon.service import Service
 from keepvip.daemon.settings import ExitStatus, Settings
 from keepvip.daemon.sysctl import PromoteSecondaries
 from keepvip.daemon.systemd import Systemd
-from keepvip.event import EventsLost, Stopped, Transition
+from keepvip.event import AddressRestored, EventsLost, Stopped, Transition
 
 from . import make
 from .fakes import FakeEngine, FakeNotifier, config, loaded, now
@@ -138,6 +139,36 @@ async def test_events_reach_everybody(running: Running, caplog: pytest.LogCaptur
     assert lines[0].getMessage().startswith("(VI_1) Entering MASTER STATE")
     assert lines[0].__dict__["fields"] == {"EVENT": "Transition", "INSTANCE": "VI_1", "VRID": "1"}
     assert lines[1].levelno == logging.ERROR
+
+
+async def test_no_consumer_keeps_an_event_from_the_others(
+    running: Running, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_event: object) -> None:
+        msg = "a bug"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(running.service.journal, "record", fail)
+    running.engine.happen(make.transition(**now()), make.transition(**now()))
+    await until(lambda: len(running.notifier.events) == 2)
+    assert caplog.text.count("Cannot handle Transition") == 2
+
+
+async def test_floods_are_counted_and_transitions_never(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "keepvip")
+    log = EventLog(period_s=0.001, lines=2)
+    log.configure(config("VI_1"))
+    for count in range(50):
+        log.write(AddressRestored(**now(), instance="VI_1", address="10.0.0.1", interface="eth0", count=count))
+        log.write(make.transition())
+    await until(lambda: "more" in caplog.text)
+    lines = [record.getMessage() for record in caplog.records]
+    assert sum("put it back" in line for line in lines) == 2
+    assert sum("Entering MASTER" in line for line in lines) == 50
+    assert lines[-1] == "(VI_1) 48 more AddressRestored events in 0 s (see `keepvip events`)"
+    assert caplog.records[-1].__dict__["fields"]["VRID"] == "1"
+    log.write(AddressRestored(**now(), instance="VI_1", address="10.0.0.1", interface="eth0", count=51))
+    assert "put it back" in caplog.records[-1].getMessage()
 
 
 async def test_status(running: Running) -> None:
@@ -279,7 +310,7 @@ async def test_engine_that_dies_ends_the_daemon_with_a_failure(
     running.engine.die()
     assert await running.task == ExitStatus.SOFTWARE
     assert "The engine has failed: a panic" in caplog.text
-    assert running.engine.calls == ["join"]
+    assert running.engine.calls == ["stop release=True", "join"]
 
 
 async def test_engine_that_hangs_does_not_hold_the_stop(
