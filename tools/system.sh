@@ -31,7 +31,7 @@ have() { command -v "$1"; }
 
 look_for_what_is_missing() {
     missing=""
-    python=$(tools/find-python.sh || true)
+    python=$(tools/find-python.sh 2>/dev/null || true)
     if [ -z "$python" ]; then
         need python3 "Python 3.11 or newer" false
         python=python3
