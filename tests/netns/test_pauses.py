@@ -18,6 +18,7 @@ from keepvip.lab import Advert, Daemon, Pair
 from keepvip.lab.configs import down_interval_s, instance
 from keepvip.lab.freeze import FrozenThread
 from keepvip.lab.measure import measure_takeover
+from keepvip.lab.waiting import wait_until
 
 pytestmark = pytest.mark.root
 
@@ -205,6 +206,8 @@ def test_blocked_log_disturbs_nothing(pair: Pair, kind: type[Daemon], where: str
         a.start()
         first = pair.wait_master(pair.a)
         b.start()
+        sockets = [node.run_directory / "keepvip" / "keepvip.sock" for node in (pair.a, pair.b)]
+        wait_until(lambda: all(path.exists() for path in sockets), timeout_s=5, what="both daemons to be up")
         for _ in range(50):  # reloads log, too
             a.reload()
             b.reload()

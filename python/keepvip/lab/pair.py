@@ -96,8 +96,10 @@ class Pair:
 
     @staticmethod
     def _configured_addresses(node: Node) -> set[tuple[str, str]]:
-        return {
-            (entry["ifname"], f"{entry['local']}/{entry['prefixlen']}")
-            for entry in node.address_entries()
-            if entry["ifname"] != "lo"
-        }
+        """(interface, address as ``ip`` wants it), the addresses of the loopback left out."""
+        found = set()
+        for entry in node.address_entries():
+            peer = f"peer {entry['address']}" if "address" in entry else ""
+            if entry["ifname"] != "lo":
+                found.add((entry["ifname"], f"{entry['local']} {peer}".rstrip() + f"/{entry['prefixlen']}"))
+        return found

@@ -106,9 +106,10 @@ class Timeline:
             others = [node for node in current if node != advert.node]
             displaced_ns = view.displaced.get(advert.node)
             patience_ns = view.interval_ns * _SILENT_AFTER_INTERVALS
-            goes_on = displaced_ns is not None and advert.at_ns - displaced_ns <= patience_ns
+            goes_on = bool(others) and displaced_ns is not None and advert.at_ns - displaced_ns <= patience_ns
             if advert.priority == 0:
                 view.masters.pop(advert.node, None)
+                view.displaced.clear()
             else:
                 view.masters[advert.node] = advert.at_ns
                 if advert.node not in current and not goes_on:

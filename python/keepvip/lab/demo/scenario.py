@@ -151,6 +151,7 @@ class Scenario:
         self.pair.int.plug(self.pair.a)
         self._wait_group_master(self.pair.a, since_ns=since_ns)
         self._wait_released(self.pair.b)
+        self._wait_adverts("a", 2)
         self._judge_pings("the return of the cable", TOLERANCE_S)
 
     def _act_gentle_stop(self) -> None:
