@@ -11,6 +11,10 @@ _CPU = Arg("int", "CPU", low=0, high=4095, repeat=True, strict=True)
 _RTTIME = Arg("int", "MICROSECONDS", low=1, high=4_294_967_295, unit="microseconds")
 _OPTIONAL_PATH = Arg("word", "PATH", optional=True)
 
+_CHECKS = tuple(
+    f"{sign}{check}" for check in ("read", "match", "wildcard_match", "brace_match") for sign in ("", "+", "-")
+)
+
 _NO_CHECKER = no_op("there is no checker process: checks run beside the engine and cannot delay it")
 _NO_BFD = no_op("there is no BFD process")
 _NETLINK = no_op("the engine sizes its netlink buffer itself, and an overrun is followed by a full resync")
@@ -188,8 +192,8 @@ FILES = (
     ),
     Keyword(
         "include_check",
-        (Arg("rest", "[+|-]read|match|wildcard_match|brace_match ...", optional=True),),
-        "How strict include is from here to the end of the file.",
+        (Arg("choice", "CHECK", choices=_CHECKS, optional=True, repeat=True),),
+        "How strict include is from here to the end of the file: a word sets, + adds, - takes away; no word means all.",
         "not strict",
         "C",
         "2.2.0",

@@ -129,7 +129,7 @@ def track_file_block(name: str) -> Block:
                 "required",
                 "B",
                 "2.0.0",
-                duplicates="replaced",
+                duplicates="first",
                 missing_ignored=True,
             ),
             Keyword(
