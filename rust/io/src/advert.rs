@@ -21,8 +21,8 @@ use crate::sys::{errno, socket};
 
 /// IP protocol number of VRRP.
 const PROTOCOL: libc::c_int = 112;
-/// TTL, hop limit and the upper octet of the traffic class of every advert (`vrrp-behaviour.md` 4).
-const HOPS: libc::c_int = 255;
+/// Hop limit of multicast adverts, and the traffic class of all (`vrrp-behaviour.md` 4).
+const HOPS: u8 = 255;
 const CLASS: libc::c_int = 0xc0;
 /// `TC_PRIO_CONTROL`: the first band of the default queueing disciplines.
 const PRIORITY: libc::c_int = 7;
@@ -206,8 +206,8 @@ impl Channel {
             (libc::IPV6_RECVPKTINFO, 1),
             (libc::IPV6_RECVHOPLIMIT, 1),
             (libc::IPV6_MULTICAST_LOOP, 0),
-            (libc::IPV6_MULTICAST_HOPS, HOPS),
-            (libc::IPV6_UNICAST_HOPS, HOPS),
+            (libc::IPV6_MULTICAST_HOPS, HOPS.into()),
+            (libc::IPV6_UNICAST_HOPS, HOPS.into()),
             (libc::IPV6_TCLASS, CLASS),
             // A configured source (`mcast_src_ip`) need not exist on the host.
             (libc::IPV6_FREEBIND, 1),
@@ -315,7 +315,12 @@ fn stage(batch: &mut SendBatch, advert: &AdvertTx<'_>) -> bool {
     batch.space()[..len].copy_from_slice(advert.bytes);
     let ifindex = advert.interface.index;
     let destination = SockAddr::ip(advert.destination, ifindex);
-    batch.push(len, destination, Control::leave_by(ifindex, advert.source), advert.slot);
+    let mut control = Control::leave_by(ifindex, advert.source, advert.hop_limit);
+    // The socket's own setting is that of multicast.
+    if advert.family == Family::V6 && advert.hop_limit != Some(HOPS) {
+        control = control.with_hop_limit(advert.hop_limit);
+    }
+    batch.push(len, destination, control, advert.slot);
     true
 }
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use bench::{Bench, ETH0, GROUP, OWN, PEER, Packet, address, config, last_octet, link, vip};
 use keepvip_proto::time::{Duration, Instant};
-use keepvip_proto::vrrp::config::{GarpConfig, IfName, RouterConfig, Vip};
+use keepvip_proto::vrrp::config::{GarpConfig, IfName, OldChecksum, Peer, RouterConfig, Unicast, Vip};
 use keepvip_proto::vrrp::output::{AddressFact, IfId, LinkFact, Membership, MembershipOp};
 use keepvip_proto::vrrp::report::{EventKind, Faults, Reason, Reject, State};
 use keepvip_proto::vrrp::track::{Track, TrackTarget, TrackValue};
@@ -700,7 +700,7 @@ fn a_startup_delay_keeps_everybody_deaf_and_quiet() {
 #[test]
 fn a_group_with_a_faulty_member_starts_in_fault() {
     let missing = RouterConfig {
-        interface: IfName::new("eth7").unwrap(),
+        interface: IfName::new("eth7"),
         vrid: 51,
         ..config()
     };
@@ -921,4 +921,203 @@ fn an_owner_ignores_weights() {
     bench.core.handle_track(0, TrackValue::Bad);
     bench.turn();
     assert_eq!(bench.core.status(0).unwrap().priority, 255);
+}
+
+fn peers(list: &[IpAddr]) -> Option<Unicast> {
+    let peers = list
+        .iter()
+        .map(|&addr| Peer {
+            addr,
+            min_ttl: 0,
+            max_ttl: 255,
+        })
+        .collect();
+    Some(Unicast {
+        peers,
+        ttl: Some(64),
+        check_source: false,
+        old_checksum: OldChecksum::Detect,
+    })
+}
+
+fn unicast() -> RouterConfig {
+    RouterConfig {
+        unicast: peers(&[PEER, last_octet(10)]),
+        source: Some(OWN),
+        ..config()
+    }
+}
+
+#[test]
+fn unicast_adverts_go_to_every_peer_and_count_once() {
+    let mut bench = Bench::new(vec![RouterConfig {
+        version: Version::V3,
+        ..unicast()
+    }]);
+    bench.become_master();
+    assert_eq!(bench.memberships, []);
+    let sent: Vec<_> = bench
+        .adverts
+        .iter()
+        .map(|bytes| Ipv4View::new_checked(bytes).unwrap())
+        .collect();
+    let to: Vec<_> = sent
+        .iter()
+        .map(|header| (IpAddr::V4(header.dst()), header.ttl()))
+        .collect();
+    assert_eq!(to[..2], [(PEER, 64), (last_octet(10), 64)]);
+    for header in &sent {
+        let advert = AdvertView::new_checked(header.payload(), Family::V4).unwrap();
+        assert!(advert.checksum_ok_v3(&header.pseudo()));
+    }
+    assert_eq!(bench.core.status(0).unwrap().stats.advert_sent * 2, sent.len() as u64);
+    bench.adverts.clear();
+    bench.core.shutdown(bench.now, true);
+    bench.turn();
+    assert_eq!(bench.adverts.len(), 2);
+}
+
+#[test]
+fn unicast_adverts_are_heard_with_any_ttl_and_checked_on_demand() {
+    let packet = || Packet {
+        destination: OWN,
+        ttl: 3,
+        ..Packet::default()
+    };
+    let mut bench = Bench::new(vec![unicast()]);
+    bench.hear(&packet());
+    assert_eq!(bench.core.status(0).unwrap().master, Some(PEER));
+    // A group is not what it listens to.
+    bench.hear(&Packet::default());
+    assert_eq!(bench.core.status(0).unwrap().stats.advert_rcvd, 1);
+    let mut strict = unicast();
+    strict.unicast.as_mut().unwrap().check_source = true;
+    strict.unicast.as_mut().unwrap().peers[0].min_ttl = 200;
+    let mut bench = Bench::new(vec![strict]);
+    bench.hear(&packet());
+    bench.hear(&Packet {
+        source: last_octet(77),
+        ttl: 255,
+        ..packet()
+    });
+    assert_eq!(bench.rejected(), [Reject::Ttl, Reject::UnknownPeer]);
+    bench.hear(&Packet { ttl: 200, ..packet() });
+    assert_eq!(bench.core.status(0).unwrap().stats.advert_rcvd, 1);
+}
+
+#[test]
+fn the_old_unicast_checksum_is_detected_and_taken_over() {
+    let spoil: fn(&mut Vec<u8>) = |bytes| {
+        let repr = AdvertView::new_checked(bytes, Family::V4).unwrap().to_repr().unwrap();
+        let mut old = vec![0; repr.buffer_len()];
+        repr.emit(&mut old, &Pseudo::new(PEER, GROUP).unwrap()).unwrap();
+        *bytes = old;
+    };
+    let old = || Packet {
+        destination: OWN,
+        version: Version::V3,
+        advert_int: 100,
+        priority: 50,
+        spoil,
+        ..Packet::default()
+    };
+    let mut config = RouterConfig {
+        version: Version::V3,
+        ..unicast()
+    };
+    let mut bench = Bench::new(vec![config.clone()]);
+    bench.hear(&old());
+    assert_eq!(bench.rejected(), [Reject::OldChecksum]);
+    bench.become_master();
+    let header = Ipv4View::new_checked(&bench.adverts[0]).unwrap();
+    let advert = AdvertView::new_checked(header.payload(), Family::V4).unwrap();
+    assert!(advert.checksum_ok_v3(&Pseudo::new(OWN, GROUP).unwrap()));
+    config.unicast.as_mut().unwrap().old_checksum = OldChecksum::Never;
+    let mut bench = Bench::new(vec![config]);
+    bench.hear(&old());
+    assert_eq!(bench.rejected(), [Reject::Checksum]);
+}
+
+#[test]
+fn unicast_needs_no_interface_but_a_peer() {
+    let anywhere = RouterConfig {
+        interface: None,
+        vips: vec![],
+        ..unicast()
+    };
+    let mut bench = Bench::new(vec![anywhere.clone()]);
+    bench.hear(&Packet {
+        destination: OWN,
+        priority: 50,
+        addresses: vec![],
+        ..Packet::default()
+    });
+    assert_eq!(bench.core.status(0).unwrap().stats.advert_rcvd, 1);
+    bench.become_master();
+    assert!(!bench.adverts.is_empty());
+    let bench = Bench::new(vec![RouterConfig {
+        unicast: peers(&[]),
+        ..anywhere
+    }]);
+    assert_eq!(bench.core.status(0).unwrap().faults, Faults::NO_PEER);
+}
+
+#[test]
+fn unicast_routers_share_a_vrid_when_source_or_peers_differ() {
+    let other_source = RouterConfig {
+        source: Some(last_octet(3)),
+        ..unicast()
+    };
+    let other_peers = RouterConfig {
+        unicast: peers(&[last_octet(11)]),
+        ..unicast()
+    };
+    let bench = Bench::new(vec![config(), unicast(), other_source, other_peers, unicast()]);
+    let states: Vec<_> = (0..5).map(|slot| bench.state(slot)).collect();
+    let backup = State::Backup;
+    assert_eq!(states, [backup, backup, backup, backup, State::Fault]);
+}
+
+#[test]
+fn each_unicast_router_hears_its_own_peers() {
+    let other_peers = RouterConfig {
+        unicast: peers(&[last_octet(11)]),
+        ..unicast()
+    };
+    let mut bench = Bench::new(vec![unicast(), other_peers]);
+    bench.hear(&Packet {
+        destination: OWN,
+        source: last_octet(11),
+        ..Packet::default()
+    });
+    bench.hear(&Packet {
+        destination: OWN,
+        ..Packet::default()
+    });
+    let heard: Vec<_> = (0..2).map(|slot| bench.core.status(slot).unwrap().master).collect();
+    assert_eq!(heard, [Some(PEER), Some(last_octet(11))]);
+}
+
+#[test]
+fn a_unicast_router_that_leaves_fault_tells_its_own_address() {
+    let mut bench = Bench::new(vec![unicast()]);
+    bench.core.handle_link(link(false));
+    bench.turn();
+    bench.core.handle_link(link(true));
+    bench.turn();
+    assert_eq!(bench.announced, [(bench.now, OWN)]);
+}
+
+#[test]
+fn track_source_is_a_fault_while_the_configured_address_is_missing() {
+    let tracked = RouterConfig {
+        source: Some(last_octet(8)),
+        track_source: true,
+        ..config()
+    };
+    let mut bench = Bench::new(vec![tracked]);
+    assert_eq!(bench.state(0), State::Fault);
+    bench.core.handle_address(address(last_octet(8), 24));
+    bench.turn();
+    assert_eq!(bench.state(0), State::Backup);
 }

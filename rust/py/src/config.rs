@@ -92,7 +92,7 @@ impl TryFrom<Instance> for RouterConfig {
         let excluded = instance.excluded.into_iter().map(|address| vip(address, false));
         Ok(Self {
             netns: 0,
-            interface: interface("interface", &instance.interface)?,
+            interface: Some(interface("interface", &instance.interface)?),
             family: match instance.family {
                 4 => Family::V4,
                 6 => Family::V6,
@@ -119,6 +119,8 @@ impl TryFrom<Instance> for RouterConfig {
             password: instance.authentication.map(password).transpose()?,
             source: optional("source", instance.source.as_deref(), address)?,
             group: group(&instance.mcast_dst)?,
+            unicast: None,
+            track_source: false,
             dont_track_primary: instance.dont_track_primary,
             vips: advertised.chain(excluded).collect::<Result<_, _>>()?,
             garp: garp(&instance.garp),

@@ -35,8 +35,9 @@ impl Control {
         len: 0,
     };
 
-    /// Sends by interface `ifindex`. For IPv6 `source` becomes the source address; an IPv4 header has its own.
-    pub(crate) fn leave_by(ifindex: u32, source: IpAddr) -> Self {
+    /// Sends by interface `ifindex`; 0 leaves it to the routing table. For IPv6 `source` becomes the source address and
+    /// `hop_limit` the hop limit, the socket's own if there is none; an IPv4 header has both.
+    pub(crate) fn leave_by(ifindex: u32, source: IpAddr, hop_limit: Option<u8>) -> Self {
         let mut control = Self::EMPTY;
         match source {
             IpAddr::V4(_) => {
@@ -57,9 +58,23 @@ impl Control {
                     &ifindex.to_ne_bytes(),
                 );
                 control.push(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
+                if let Some(hop_limit) = hop_limit {
+                    control.push(
+                        libc::IPPROTO_IPV6,
+                        libc::IPV6_HOPLIMIT,
+                        &i32::from(hop_limit).to_ne_bytes(),
+                    );
+                }
             }
         }
         control
+    }
+
+    /// Sends with this hop limit (IPv6); `None` is the kernel's default, whatever the socket says.
+    pub(crate) fn with_hop_limit(mut self, hop_limit: Option<u8>) -> Self {
+        let value = hop_limit.map_or(-1, i32::from);
+        self.push(libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT, &value.to_ne_bytes());
+        self
     }
 
     fn push(&mut self, level: libc::c_int, kind: libc::c_int, data: &[u8]) {
@@ -177,22 +192,23 @@ mod tests {
     #[test]
     fn pktinfo_survives() {
         let source: IpAddr = "fe80::5".parse().unwrap();
-        let found = Control::leave_by(9, source).ancillary();
+        let found = Control::leave_by(9, source, Some(255)).ancillary();
         assert_eq!(
             found,
             Ancillary {
                 ifindex: 9,
                 destination: Some(source),
+                hop_limit: Some(255),
                 ..Ancillary::default()
             }
         );
-        let found = Control::leave_by(12, [10, 0, 0, 1].into()).ancillary();
+        let found = Control::leave_by(12, [10, 0, 0, 1].into(), None).ancillary();
         assert_eq!(found.ifindex, 12);
     }
 
     #[test]
     fn several_messages_are_read_in_turn() {
-        let mut control = Control::leave_by(3, "fe80::5".parse().unwrap());
+        let mut control = Control::leave_by(3, "fe80::5".parse().unwrap(), None);
         control.push(libc::SOL_SOCKET, libc::SO_TIMESTAMP, &[0xa5; 16]);
         control.push(libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT, &255_i32.to_ne_bytes());
         control.push(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &4_u32.to_ne_bytes());
@@ -202,7 +218,7 @@ mod tests {
 
     #[test]
     fn nonsense_ends_the_iteration() {
-        let mut control = Control::leave_by(3, "fe80::5".parse().unwrap());
+        let mut control = Control::leave_by(3, "fe80::5".parse().unwrap(), None);
         let whole = control.len;
         for len in 0..whole - 4 {
             control.len = len;

@@ -1,6 +1,6 @@
 //! A new configuration, and the end: commands that change what routers there are.
 
-use super::{Apply, Change, Core, Farewell, Group, QueuedAdvert};
+use super::{Apply, Change, Core, Group};
 use crate::time::{Duration, Instant};
 use crate::vrrp::config::{IfName, NetnsId, PRIORITY_OWNER, RouterConfig, Vip};
 use crate::vrrp::output::AddressOp;
@@ -33,6 +33,12 @@ impl Core {
         self.index_routers();
         self.regroup(apply.groups);
         for &slot in &added {
+            if self
+                .router(slot)
+                .is_some_and(|router| router.config.interface.is_none())
+            {
+                self.link_up(slot);
+            }
             self.look_at(now, slot);
         }
         if apply.clear_residue {
@@ -82,18 +88,9 @@ impl Core {
             return;
         };
         let state = router.state();
-        if let (State::Master, Some(interface), Some(source)) = (state, router.interface, router.source) {
-            let farewell = Farewell {
-                slot,
-                interface,
-                family: router.config.family,
-                source,
-                destination: router.config.group,
-                bytes: router.frame_zero.clone(),
-            };
+        if state == State::Master {
             self.withdraw_all(slot);
-            self.forget_adverts(slot);
-            self.adverts.push_back(QueuedAdvert::Farewell(Box::new(farewell)));
+            self.queue_farewell(slot);
         }
         self.announcer.cancel(slot);
         self.unlink(slot);
@@ -133,6 +130,7 @@ impl Core {
         }
         let vips_added = config.vips.iter().any(|vip| !router.config.vips.contains(vip));
         router.config = config;
+        router.old_checksum = router.config.starts_with_old_checksum();
         router.reported = 0;
         router.shift_deadline(now, before);
         vips_added
@@ -199,7 +197,7 @@ impl Core {
                 continue;
             };
             let config = &router.config;
-            let mut names: Vec<(NetnsId, IfName)> = vec![(config.netns, config.interface)];
+            let mut names: Vec<(NetnsId, IfName)> = config.interface.iter().map(|&name| (config.netns, name)).collect();
             names.extend(
                 config
                     .vips

@@ -118,7 +118,10 @@ impl Core {
         let Some(router) = self.router(slot) else {
             return;
         };
-        let interface = self.facts.by_name(router.config.netns, router.config.interface);
+        let interface = router
+            .config
+            .interface
+            .and_then(|name| self.facts.by_name(router.config.netns, name));
         if interface != router.interface {
             self.change_interface(slot, interface);
         }
@@ -193,8 +196,16 @@ impl Core {
             .iter()
             .enumerate()
             .any(|(index, vip)| vip.dev.is_some() && !vip.no_track && !usable(index));
+        let source_gone = config.track_source
+            && router.interface.zip(config.source).is_some_and(|(id, source)| {
+                !self
+                    .facts
+                    .addresses(id)
+                    .any(|fact| fact.addr == source && !fact.unusable)
+            });
         Faults::NONE
-            .with(Faults::INTERFACE_MISSING, link.is_none())
+            .with(Faults::INTERFACE_MISSING, link.is_none() && config.interface.is_some())
+            .with(Faults::NO_PEER, router.destinations() == 0)
             .with(
                 Faults::INTERFACE_DOWN,
                 link.is_some_and(|link| !link.up) && !config.dont_track_primary,
@@ -202,10 +213,10 @@ impl Core {
             .with(Faults::ADDRESS_INTERFACE, address_down)
             .with(Faults::TRACK, sum.fault.is_some())
             .with(Faults::WAITING, sum.waiting)
-            .with(Faults::NO_SOURCE_ADDRESS, link.is_some() && router.source.is_none())
             .with(
-                Faults::DUPLICATE_VRID,
-                router.interface.is_some() && self.is_duplicate(slot),
+                Faults::NO_SOURCE_ADDRESS,
+                link.is_some() && (router.source.is_none() || source_gone),
             )
+            .with(Faults::DUPLICATE_VRID, self.is_duplicate(slot))
     }
 }

@@ -12,6 +12,7 @@
 //! that slept hears the new master before it speaks.
 
 mod addresses;
+mod advert;
 mod configure;
 mod deadline;
 mod host;
@@ -36,6 +37,7 @@ use crate::vrrp::stats::Stats;
 use crate::vrrp::track::{TrackId, TrackValue};
 use crate::wheel::Wheel;
 
+use advert::{Farewell, QueuedAdvert};
 pub use receive::AdvertRx;
 
 /// A new configuration, as its difference from the one in force.
@@ -125,28 +127,6 @@ struct Key {
     vrid: u8,
 }
 
-/// An advert in the queue.
-#[derive(Debug)]
-enum QueuedAdvert {
-    /// Dropped when the router is no longer master by the time it would leave.
-    Current(Slot),
-    /// The last one before it yields (`higher_prio_send_advert`).
-    Parting(Slot),
-    Zero(Slot),
-    /// Priority 0 of a router that no longer exists.
-    Farewell(Box<Farewell>),
-}
-
-#[derive(Debug)]
-struct Farewell {
-    slot: Slot,
-    interface: IfId,
-    family: Family,
-    source: IpAddr,
-    destination: IpAddr,
-    bytes: Vec<u8>,
-}
-
 /// A multiplying hash for small integer keys: a packet's look-up is on the hot path, and its key cannot be chosen to
 /// collide (interface indexes are the kernel's, VRIDs are 8 bits).
 #[derive(Default, Debug)]
@@ -217,6 +197,8 @@ pub struct Core {
     resyncing: bool,
     adverts: VecDeque<QueuedAdvert>,
     farewell: Option<Box<Farewell>>,
+    /// Unicast routers whose own address is to be announced.
+    sources: Vec<Slot>,
     address_ops: VecDeque<AddressOp>,
     membership_ops: VecDeque<MembershipOp>,
     events: VecDeque<Event>,
@@ -256,6 +238,7 @@ impl Core {
             resyncing: false,
             adverts: VecDeque::new(),
             farewell: None,
+            sources: Vec::new(),
             address_ops: VecDeque::new(),
             membership_ops: VecDeque::new(),
             events: VecDeque::new(),

@@ -2,27 +2,54 @@
 
 use core::net::IpAddr;
 
-use super::{Core, Key};
-use crate::vrrp::config::{PRIORITY_OWNER, RouterConfig};
+use super::{AdvertRx, Core, Key};
+use crate::vrrp::config::{PRIORITY_OWNER, Peer};
 use crate::vrrp::output::{IfId, Membership, MembershipOp};
 use crate::vrrp::report::Slot;
+use crate::vrrp::router::Router;
 
 impl Core {
-    /// Several routers may share interface, family and VRID when their groups differ.
-    pub(super) fn find(&self, key: Key, destination: IpAddr) -> Option<Slot> {
-        let first = *self.by_key.get(&key)?;
-        if !destination.is_multicast() {
-            return Some(first);
+    /// The router that a packet is for.
+    ///
+    /// Routers may share interface, family and VRID when their groups, their source addresses or their peers differ
+    /// (`vrrp-behaviour.md` 7). A unicast packet that no unicast router wants goes to a multicast one, which refuses it.
+    pub(super) fn find(&self, rx: &AdvertRx<'_>, vrid: u8) -> Option<Slot> {
+        let key = Key {
+            interface: rx.interface,
+            family: rx.family,
+            vrid,
+        };
+        if rx.destination.is_multicast() {
+            return self
+                .chain(key)
+                .find(|(_, router)| router.joins() == Some(rx.destination))
+                .map(|(slot, _)| slot);
         }
-        let mut next = Some(first);
-        while let Some(slot) = next {
-            let router = self.router(slot)?;
-            if router.config.group == destination {
-                return Some(slot);
-            }
-            next = router.next_same_vrid;
-        }
-        None
+        let anywhere = Key {
+            interface: IfId {
+                netns: rx.interface.netns,
+                index: 0,
+            },
+            ..key
+        };
+        let ours = |router: &Router| router.config.unicast.is_some() && router.source == Some(rx.destination);
+        let candidates = || {
+            self.chain(key)
+                .chain(self.chain(anywhere))
+                .filter(|(_, router)| ours(router))
+        };
+        candidates()
+            .find(|(_, router)| router.peer(&rx.source).is_some())
+            .or_else(|| candidates().next())
+            .or_else(|| self.chain(key).find(|(_, router)| router.config.unicast.is_none()))
+            .map(|(slot, _)| slot)
+    }
+
+    /// The routers of a key.
+    fn chain(&self, key: Key) -> impl Iterator<Item = (Slot, &Router)> {
+        let first = self.by_key.get(&key).copied();
+        core::iter::successors(first, |&slot| self.router(slot)?.next_same_vrid)
+            .filter_map(|slot| self.router(slot).map(|router| (slot, router)))
     }
 
     pub(super) fn look_at_source(&mut self, slot: Slot) {
@@ -69,23 +96,20 @@ impl Core {
         let Some(router) = self.router(slot) else {
             return;
         };
-        let Some(interface) = router.interface else {
+        let Some(key) = router.key() else {
             return;
         };
-        let membership = Membership {
-            interface,
-            group: router.config.group,
-        };
-        if let Some(key) = key_of(&router.config, Some(interface)) {
-            let before = self.by_key.insert(key, slot);
-            if let Some(router) = self.router_mut(slot) {
-                router.next_same_vrid = before.filter(|&before| before != slot);
-            }
+        let membership = router.membership();
+        let before = self.by_key.insert(key, slot);
+        if let Some(router) = self.router_mut(slot) {
+            router.next_same_vrid = before.filter(|&before| before != slot);
         }
-        let users = self.memberships.entry(membership).or_insert(0);
-        *users += 1;
-        if *users == 1 {
-            self.membership_ops.push_back(MembershipOp::Join(membership));
+        if let Some(membership) = membership {
+            let users = self.memberships.entry(membership).or_insert(0);
+            *users += 1;
+            if *users == 1 {
+                self.membership_ops.push_back(MembershipOp::Join(membership));
+            }
         }
     }
 
@@ -94,18 +118,15 @@ impl Core {
         let Some(router) = self.router_mut(slot) else {
             return;
         };
-        let Some(interface) = router.interface else {
+        let Some(key) = router.key() else {
             return;
         };
         let next = router.next_same_vrid.take();
-        let membership = Membership {
-            interface,
-            group: router.config.group,
-        };
-        if let Some(key) = key_of(&router.config, Some(interface)) {
-            self.unchain(key, slot, next);
-        }
-        if let Some(users) = self.memberships.get_mut(&membership) {
+        let membership = router.membership();
+        self.unchain(key, slot, next);
+        if let Some(membership) = membership
+            && let Some(users) = self.memberships.get_mut(&membership)
+        {
             *users -= 1;
             if *users == 0 {
                 self.memberships.remove(&membership);
@@ -135,32 +156,66 @@ impl Core {
         }
     }
 
-    /// True when an earlier slot uses the same VRID, family, interface and group.
+    /// True when an earlier slot hears the same adverts.
     pub(super) fn is_duplicate(&self, slot: Slot) -> bool {
         let Some(router) = self.router(slot) else {
             return false;
         };
-        let Some(key) = key_of(&router.config, router.interface) else {
+        let Some(key) = router.key() else {
             return false;
         };
-        let mut next = self.by_key.get(&key).copied();
-        while let Some(other) = next {
-            let Some(known) = self.router(other) else {
-                return false;
-            };
-            if other != slot && known.config.group == router.config.group && other < slot {
-                return true;
-            }
-            next = known.next_same_vrid;
-        }
-        false
+        self.chain(key)
+            .any(|(other, known)| other < slot && known.clashes_with(router))
     }
 }
 
-fn key_of(config: &RouterConfig, interface: Option<IfId>) -> Option<Key> {
-    Some(Key {
-        interface: interface?,
-        family: config.family,
-        vrid: config.vrid,
-    })
+impl Router {
+    /// Under what packets for it are looked up; `None` while its interface does not exist.
+    fn key(&self) -> Option<Key> {
+        let config = &self.config;
+        let interface = match config.interface {
+            Some(_) => self.interface?,
+            None => IfId {
+                netns: config.netns,
+                index: 0,
+            },
+        };
+        Some(Key {
+            interface,
+            family: config.family,
+            vrid: config.vrid,
+        })
+    }
+
+    /// The multicast group that it listens to.
+    fn joins(&self) -> Option<IpAddr> {
+        self.config.unicast.is_none().then_some(self.config.group)
+    }
+
+    fn membership(&self) -> Option<Membership> {
+        Some(Membership {
+            interface: self.interface?,
+            group: self.joins()?,
+        })
+    }
+
+    /// The peer of this address.
+    pub(crate) fn peer(&self, addr: &IpAddr) -> Option<&Peer> {
+        self.config
+            .unicast
+            .as_ref()?
+            .peers
+            .iter()
+            .find(|peer| peer.addr == *addr)
+    }
+
+    fn clashes_with(&self, other: &Self) -> bool {
+        match (&self.config.unicast, &other.config.unicast) {
+            (None, None) => self.config.group == other.config.group,
+            (Some(ours), Some(_)) => {
+                self.source == other.source && ours.peers.iter().any(|peer| other.peer(&peer.addr).is_some())
+            }
+            (None, Some(_)) | (Some(_), None) => false,
+        }
+    }
 }

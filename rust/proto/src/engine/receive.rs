@@ -2,13 +2,14 @@
 
 use core::net::IpAddr;
 
-use super::{Core, Key, QueuedAdvert};
+use super::Core;
+use super::advert::Kind;
 use crate::time::{Duration, Instant};
-use crate::vrrp::config::{Family, Version};
+use crate::vrrp::config::{Family, OldChecksum, Version};
 use crate::vrrp::output::IfId;
 use crate::vrrp::report::{EventKind, Reject, Slot};
 use crate::vrrp::router::{Heard, Phase, Router, Verdict};
-use crate::wire::vrrp::{AuthType, TTL, TYPE_ADVERTISEMENT};
+use crate::wire::vrrp::{AuthType, MULTICAST_V4, TTL, TYPE_ADVERTISEMENT};
 use crate::wire::{AdvertView, Pseudo, WireError};
 
 /// A received IP packet of protocol 112.
@@ -40,19 +41,14 @@ impl Core {
         if now < self.hold_until || self.stopping.is_some() {
             return;
         }
-        let key = Key {
-            interface: rx.interface,
-            family: rx.family,
-            vrid,
-        };
-        let Some(slot) = self.find(key, rx.destination) else {
+        let Some(slot) = self.find(rx, vrid) else {
             return;
         };
         let Some(router) = self.router_mut(slot) else {
             return;
         };
         match check(router, rx) {
-            Ok(advert) => {
+            Ok((advert, style)) => {
                 let heard = Heard {
                     sender: rx.source,
                     priority: advert.priority(),
@@ -60,6 +56,11 @@ impl Core {
                 };
                 let remark = remark(router, rx, &advert);
                 let verdict = router.heard(now, heard);
+                if style == ChecksumStyle::Old && !router.old_checksum {
+                    router.old_checksum = true;
+                    self.rebuild_frames(slot);
+                    self.reject(now, slot, rx.source, (Reject::OldChecksum, 0, 0));
+                }
                 if let Some((cause, got, expected)) = remark {
                     self.reject(now, slot, rx.source, (cause, got, expected));
                 }
@@ -104,7 +105,7 @@ impl Core {
                 advertise_first,
             } => {
                 if advertise_first {
-                    self.adverts.push_back(QueuedAdvert::Parting(slot));
+                    self.push_advert(slot, Kind::Parting);
                 }
                 self.yield_mastership(now, slot, reason);
             }
@@ -159,8 +160,16 @@ impl Core {
     }
 }
 
+/// How the sender makes the checksum.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ChecksumStyle {
+    Normal,
+    /// As releases up to 1.3.6 did for unicast.
+    Old,
+}
+
 /// All checks in the order of the reference.
-fn check<'a>(router: &Router, rx: &AdvertRx<'a>) -> Result<AdvertView<'a>, Refusal> {
+fn check<'a>(router: &Router, rx: &AdvertRx<'a>) -> Result<(AdvertView<'a>, ChecksumStyle), Refusal> {
     let config = &router.config;
     let advert = match AdvertView::new_checked(rx.payload, rx.family) {
         Ok(advert) => advert,
@@ -176,7 +185,7 @@ fn check<'a>(router: &Router, rx: &AdvertRx<'a>) -> Result<AdvertView<'a>, Refus
             ));
         }
     };
-    if rx.ttl != TTL {
+    if config.unicast.is_none() && rx.ttl != TTL {
         return Err((Reject::Ttl, u32::from(rx.ttl), u32::from(TTL)));
     }
     if advert.version() != config.version {
@@ -195,16 +204,35 @@ fn check<'a>(router: &Router, rx: &AdvertRx<'a>) -> Result<AdvertView<'a>, Refus
     if advert.kind() != TYPE_ADVERTISEMENT {
         return Err((Reject::Type, u32::from(advert.kind()), u32::from(TYPE_ADVERTISEMENT)));
     }
-    if !checksum_ok(router, rx, &advert) {
+    let Some(style) = checksum(router, rx, &advert) else {
         return Err((Reject::Checksum, u32::from(advert.checksum()), 0));
-    }
-    if !rx.destination.is_multicast() {
+    };
+    if config.unicast.is_none() && !rx.destination.is_multicast() {
         return Err((Reject::Destination, 0, 0));
     }
     if router.is_owner() && config.owner_ignore_adverts {
         return Err((Reject::OwnerIgnores, u32::from(advert.priority()), 0));
     }
-    Ok(advert)
+    check_peer(router, rx)?;
+    Ok((advert, style))
+}
+
+fn check_peer(router: &Router, rx: &AdvertRx<'_>) -> Result<(), Refusal> {
+    if !router
+        .config
+        .unicast
+        .as_ref()
+        .is_some_and(|unicast| unicast.check_source)
+    {
+        return Ok(());
+    }
+    let Some(peer) = router.peer(&rx.source) else {
+        return Err((Reject::UnknownPeer, 0, 0));
+    };
+    if !(peer.min_ttl..=peer.max_ttl).contains(&rx.ttl) {
+        return Err((Reject::Ttl, u32::from(rx.ttl), u32::from(peer.min_ttl)));
+    }
+    Ok(())
 }
 
 fn check_v2(router: &Router, advert: &AdvertView<'_>) -> Result<(), Refusal> {
@@ -237,13 +265,23 @@ fn check_v2(router: &Router, advert: &AdvertView<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn checksum_ok(router: &Router, rx: &AdvertRx<'_>, advert: &AdvertView<'_>) -> bool {
+/// `None` when the checksum is wrong.
+fn checksum(router: &Router, rx: &AdvertRx<'_>, advert: &AdvertView<'_>) -> Option<ChecksumStyle> {
     let pseudo = Pseudo::new(rx.source, rx.destination).unwrap_or(Pseudo::None);
-    match (advert.version(), rx.family) {
+    let ok = match (advert.version(), rx.family) {
         (Version::V2, Family::V4) => advert.checksum_ok_v2(),
         (Version::V3, Family::V4) if router.config.checksum_as_v2 => true,
         (Version::V3, Family::V4) | (Version::V2 | Version::V3, Family::V6) => advert.checksum_ok_v3(&pseudo),
+    };
+    if ok {
+        return Some(ChecksumStyle::Normal);
     }
+    let unicast = router.config.unicast.as_ref()?;
+    let multicast = Pseudo::new(rx.source, IpAddr::V4(MULTICAST_V4))?;
+    let old = advert.version() == Version::V3
+        && unicast.old_checksum != OldChecksum::Never
+        && advert.checksum_ok_v3(&multicast);
+    old.then_some(ChecksumStyle::Old)
 }
 
 /// What is worth saying of an advert that is accepted all the same.

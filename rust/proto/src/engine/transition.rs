@@ -1,7 +1,8 @@
 //! Changing states: one router's entry and exit actions, and sync groups that move as one (`vrrp-behaviour.md` 1.5,
 //! 1.6, 10).
 
-use super::{Core, QueuedAdvert};
+use super::Core;
+use super::advert::Kind;
 use crate::time::Instant;
 use crate::vrrp::config::PRIORITY_OWNER;
 use crate::vrrp::report::{EventKind, Evidence, GroupIndex, Reason, Slot, State};
@@ -24,7 +25,8 @@ impl Core {
             (State::Init | State::Backup | State::Fault, State::Master) => self.enter_master(now, slot),
             (State::Master, State::Backup) => self.leave_master(slot, false),
             (State::Master, State::Fault | State::Init) => self.leave_master(slot, true),
-            (State::Init | State::Fault, State::Backup)
+            (State::Fault, State::Backup) => self.sources.push(slot),
+            (State::Init, State::Backup)
             | (State::Backup | State::Fault, State::Init)
             | (State::Init | State::Backup, State::Fault) => {}
         }
@@ -115,7 +117,7 @@ impl Core {
         router.stats.release_master += 1;
         self.announcer.cancel(slot);
         if say_goodbye {
-            self.adverts.push_back(QueuedAdvert::Zero(slot));
+            self.push_advert(slot, Kind::Zero);
         }
         self.withdraw_all(slot);
     }
@@ -219,21 +221,5 @@ impl Core {
             master.listening = false;
             self.queue_advert(slot);
         }
-    }
-
-    pub(super) fn queue_advert(&mut self, slot: Slot) {
-        if let Some(router) = self.router_mut(slot)
-            && !core::mem::replace(&mut router.advert_queued, true)
-        {
-            self.adverts.push_back(QueuedAdvert::Current(slot));
-        }
-    }
-
-    /// Drops adverts that no longer have a router behind them.
-    pub(super) fn forget_adverts(&mut self, slot: Slot) {
-        self.adverts.retain(|queued| match queued {
-            QueuedAdvert::Current(other) | QueuedAdvert::Parting(other) | QueuedAdvert::Zero(other) => *other != slot,
-            QueuedAdvert::Farewell(_) => true,
-        });
     }
 }

@@ -111,6 +111,41 @@ impl Default for GarpConfig {
     }
 }
 
+/// Another node that adverts are sent to, instead of a group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Peer {
+    /// Its address.
+    pub addr: IpAddr,
+    /// Lowest TTL that its adverts may have, where sources are checked.
+    pub min_ttl: u8,
+    /// Highest TTL that its adverts may have, where sources are checked.
+    pub max_ttl: u8,
+}
+
+/// Adverts by unicast (`config-keywords.md` 7.3).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unicast {
+    /// To whom; without any the router is in FAULT (`unicast_fault_no_peer`).
+    pub peers: Vec<Peer>,
+    /// TTL or hop limit of adverts; `None` is the kernel's default, for IPv6 only.
+    pub ttl: Option<u8>,
+    /// Drop adverts whose sender is no peer, or whose TTL is not what that peer's may be.
+    pub check_source: bool,
+    /// The checksum that releases up to 1.3.6 used (version 3 over IPv4).
+    pub old_checksum: OldChecksum,
+}
+
+/// Whether the multicast group stands in the pseudo header of unicast adverts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OldChecksum {
+    /// From the start.
+    Always,
+    /// As soon as a peer is found to do it.
+    Detect,
+    /// Never.
+    Never,
+}
+
 /// One virtual router.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(
@@ -120,8 +155,8 @@ impl Default for GarpConfig {
 pub struct RouterConfig {
     /// Network namespace the interface lives in.
     pub netns: NetnsId,
-    /// Interface that adverts use.
-    pub interface: IfName,
+    /// Interface that adverts use; a unicast router can do without.
+    pub interface: Option<IfName>,
     /// Address family of the adverts.
     pub family: Family,
     /// Protocol version.
@@ -158,6 +193,10 @@ pub struct RouterConfig {
     pub source: Option<IpAddr>,
     /// Multicast group that adverts go to.
     pub group: IpAddr,
+    /// Adverts go to these peers instead.
+    pub unicast: Option<Unicast>,
+    /// FAULT while `source` is not on the interface.
+    pub track_source: bool,
     /// The state of the own interface causes no fault.
     pub dont_track_primary: bool,
     /// Addresses held while master, the advertised ones first, in the order of the configuration.
@@ -194,6 +233,14 @@ impl RouterConfig {
             (Version::V2, Family::V4) => self.password,
             (Version::V2, Family::V6) | (Version::V3, _) => None,
         }
+    }
+
+    /// Unicast adverts have the multicast group in their checksum before any peer was heard.
+    #[must_use]
+    pub fn starts_with_old_checksum(&self) -> bool {
+        self.unicast
+            .as_ref()
+            .is_some_and(|unicast| unicast.old_checksum == OldChecksum::Always)
     }
 
     /// The addresses that the advert carries, in its order.

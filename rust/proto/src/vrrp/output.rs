@@ -25,14 +25,16 @@ pub struct IfId {
 pub struct AdvertTx<'a> {
     /// The router it speaks for.
     pub slot: Slot,
-    /// Interface to leave by.
+    /// Interface to leave by; index 0 leaves the choice to the routing table.
     pub interface: IfId,
     /// Family of `source` and `destination`.
     pub family: Family,
     /// Source address.
     pub source: IpAddr,
-    /// Multicast group.
+    /// Multicast group, or peer.
     pub destination: IpAddr,
+    /// Hop limit (IPv6; in IPv4 it is in the header); `None` is the kernel's default.
+    pub hop_limit: Option<u8>,
     /// IPv4: header and payload. IPv6: payload alone, checksum included.
     pub bytes: &'a [u8],
 }

@@ -121,9 +121,11 @@ impl Faults {
     pub const TRACK: Self = Self(32);
     /// Something that the router tracks without a weight has no result yet.
     pub const WAITING: Self = Self(64);
+    /// A unicast router has no peer.
+    pub const NO_PEER: Self = Self(128);
 
     /// Every member with its stable name.
-    pub const NAMES: [(Self, &'static str); 7] = [
+    pub const NAMES: [(Self, &'static str); 8] = [
         (Self::INTERFACE_MISSING, "interface_missing"),
         (Self::INTERFACE_DOWN, "interface_down"),
         (Self::ADDRESS_INTERFACE, "address_interface_down"),
@@ -131,6 +133,7 @@ impl Faults {
         (Self::DUPLICATE_VRID, "duplicate_vrid"),
         (Self::TRACK, "track_failed"),
         (Self::WAITING, "waiting_for_first_result"),
+        (Self::NO_PEER, "no_peer"),
     ];
 
     /// True when nothing is wrong.
@@ -227,6 +230,10 @@ pub enum Reject {
     Destination,
     /// An owner with `owner_ignore_adverts` drops everything.
     OwnerIgnores,
+    /// A unicast advert from somebody who is no peer.
+    UnknownPeer,
+    /// Informational: a unicast peer makes the checksum as releases up to 1.3.6 did, and so do we from now on.
+    OldChecksum,
     /// Informational: the advert was accepted although its address list differs from ours.
     AddressList,
     /// Informational: a version 3 advert with another interval than ours was accepted.
@@ -237,7 +244,7 @@ pub enum Reject {
 
 impl Reject {
     /// Number of causes.
-    pub const COUNT: usize = 14;
+    pub const COUNT: usize = 16;
 
     /// Stable identifier for logs, JSON and tests.
     #[must_use]
@@ -254,6 +261,8 @@ impl Reject {
             Self::AuthFailure => "auth_failure",
             Self::Destination => "destination",
             Self::OwnerIgnores => "owner_ignores",
+            Self::UnknownPeer => "unknown_peer",
+            Self::OldChecksum => "old_checksum",
             Self::AddressList => "address_list",
             Self::IntervalDiffers => "interval_differs",
             Self::OwnAddress => "own_address",

@@ -11,6 +11,7 @@ use super::report::{Evidence, Faults, GroupIndex, Reason, Reject, State};
 use super::stats::Stats;
 use super::track::{Sum, TrackTarget};
 use crate::time::{Duration, Instant};
+use crate::wire::vrrp::TTL;
 
 /// The role, with what exists only in it.
 #[derive(Clone, Debug)]
@@ -102,6 +103,13 @@ pub(crate) enum Verdict {
     Yield { reason: Reason, advertise_first: bool },
 }
 
+/// The advert for one destination: of our priority, and of priority 0.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Frame {
+    pub(crate) alive: Vec<u8>,
+    pub(crate) zero: Vec<u8>,
+}
+
 /// One virtual router.
 #[derive(Debug)]
 pub(crate) struct Router {
@@ -131,9 +139,10 @@ pub(crate) struct Router {
     pub(crate) held: Vec<Held>,
     /// Address operations handed out and not answered yet.
     pub(crate) ops_pending: u32,
-    /// Ready-made adverts: of our priority, and of priority 0.
-    pub(crate) frame: Vec<u8>,
-    pub(crate) frame_zero: Vec<u8>,
+    /// Ready-made adverts, one for each destination.
+    pub(crate) frames: Vec<Frame>,
+    /// A unicast peer was found to use the old checksum.
+    pub(crate) old_checksum: bool,
     pub(crate) ip_id: u16,
     pub(crate) stats: Stats,
     /// Causes already reported since the master or the state changed, by bit.
@@ -165,8 +174,8 @@ impl Router {
             last_transition: None,
             held: vec![Held::default(); config.vips.len()],
             ops_pending: 0,
-            frame: Vec::new(),
-            frame_zero: Vec::new(),
+            frames: Vec::new(),
+            old_checksum: config.starts_with_old_checksum(),
             ip_id: u16::from(config.vrid),
             stats: Stats::default(),
             reported: 0,
@@ -189,6 +198,24 @@ impl Router {
 
     pub(crate) const fn is_owner(&self) -> bool {
         self.config.priority == PRIORITY_OWNER
+    }
+
+    /// Where adverts go: the group, or the peers.
+    pub(crate) fn destinations(&self) -> usize {
+        self.config.unicast.as_ref().map_or(1, |unicast| unicast.peers.len())
+    }
+
+    /// One of them.
+    pub(crate) fn destination(&self, index: usize) -> Option<IpAddr> {
+        match &self.config.unicast {
+            None => (index == 0).then_some(self.config.group),
+            Some(unicast) => unicast.peers.get(index).map(|peer| peer.addr),
+        }
+    }
+
+    /// Hop limit of our adverts; `None` is the kernel's default.
+    pub(crate) fn hop_limit(&self) -> Option<u8> {
+        self.config.unicast.as_ref().map_or(Some(TTL), |unicast| unicast.ttl)
     }
 
     /// Master down interval as it is now.

@@ -41,7 +41,7 @@ pub(crate) fn vip(text: &str) -> Vip {
 pub(crate) fn config() -> RouterConfig {
     RouterConfig {
         netns: 0,
-        interface: IfName::new("eth0").unwrap(),
+        interface: IfName::new("eth0"),
         family: Family::V4,
         version: Version::V2,
         vrid: 50,
@@ -60,6 +60,8 @@ pub(crate) fn config() -> RouterConfig {
         password: Some(*b"passw123"),
         source: None,
         group: GROUP,
+        unicast: None,
+        track_source: false,
         dont_track_primary: false,
         vips: vec![vip("10.0.0.1")],
         garp: GarpConfig::default(),

@@ -30,7 +30,7 @@ pub(crate) fn vip(text: &str) -> Vip {
 pub(crate) fn router(lan: u8, vrid: u8, priority: u8) -> RouterConfig {
     RouterConfig {
         netns: 0,
-        interface: IfName::new(&format!("eth{lan}")).unwrap(),
+        interface: IfName::new(&format!("eth{lan}")),
         family: Family::V4,
         version: Version::V2,
         vrid,
@@ -49,6 +49,8 @@ pub(crate) fn router(lan: u8, vrid: u8, priority: u8) -> RouterConfig {
         password: Some(*b"passw123"),
         source: None,
         group: IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18)),
+        unicast: None,
+        track_source: false,
         dont_track_primary: false,
         vips: vec![vip(&format!("10.{lan}.1.{vrid}"))],
         garp: GarpConfig::default(),
