@@ -1,9 +1,9 @@
-"""255 virtual routers on one interface at 100 ms (VRRPv3): what a master and a backup cost, and whether an advert is lost.
+"""255 virtual routers on one interface at 100 ms (VRRPv3): what a master and a backup cost, and what gets lost.
 
-Two nodes; node a is master of all, node b backup of all. Measures for a minute: lost and late adverts on the wire (kernel
-time stamps), false takeovers, processor time and memory of both daemons. Needs root.
+Two nodes; node a is master of all, node b backup of all. Measures for a minute: lost and late adverts on the wire
+(kernel time stamps), false takeovers, processor time and memory of both daemons. Needs root.
 
-    python benches/density255.py [--seconds 60] [--count 255] [--interval-ms 100] [--daemons keepvip,keepalived] [--json]
+    python benches/density255.py [--seconds 60] [--count 255] [--interval-ms 100] [--daemons keepvip,...] [--json]
 """
 
 import argparse
