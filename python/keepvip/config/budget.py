@@ -18,8 +18,9 @@ __all__ = [
     "BudgetExceededError",
 ]
 
-MAX_STEPS = 1_000_000
-"""Substitutions, lines made by definitions and sequences, and lines of files read again, all together."""
+MAX_STEPS = 400_000
+"""Work that definitions, sequences and repeated includes may make: about one step for every line that they bring forth
+and for every substitution, a few for a file read again. 4000 instances of 20 lines out of a template take 100,000."""
 
 MAX_DEPTH = 200
 """Includes, multi-line definitions and sequences inside each other."""

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["Expander"]
 
 MAIN_CHECKS: Checks = frozenset({"read", "match", "wildcard_match"})
+FILE_STEPS = 8
+"""What reading a file once more costs, compared with a line."""
+
 _CONDITION = re.compile(r"@(\^?)([^ \t\n\v\f\r]*)[ \t\n\v\f\r]*")
 _DEFINITION = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)=")
 
@@ -114,7 +117,7 @@ class Expander:
     def open(self, pattern: str) -> None:
         """Begins with the configuration file; it may be a pattern that matches several."""
         request = Request(pattern, "", None, MAIN_CHECKS)
-        self._stack.append(_Files(find(request, self._diagnostics), request, None))
+        self._stack.append(_Files(find(request, self._diagnostics, self._budget), request, None))
 
     def open_bytes(self, data: bytes, name: str) -> None:
         """Begins with text that is not in a file; includes are relative to the current directory."""
@@ -148,8 +151,8 @@ class Expander:
         except BudgetExceededError:
             self._diagnostics.error(
                 "too-much",
-                f"definitions, sequences and repeated includes make more than {MAX_STEPS} lines and substitutions; "
-                "nothing is read from here on",
+                f"definitions, sequences and includes make too much of this (more than {MAX_STEPS} lines and "
+                "substitutions); nothing is read from here on",
                 None if self._last is None else self._last.span(),
                 hint="look for definitions or includes that multiply each other",
             )
@@ -195,11 +198,12 @@ class Expander:
     def _left_over(self, whole: Fragment) -> list[Fragment]:
         data = whole.text.encode("utf-8", "surrogateescape")
         start = len(data) - len(data) % LINE_BYTES
+        end = len(whole.text.rstrip("\r"))
         rest = f"; its last {len(data) - start} bytes are read as a line of their own" if start < len(data) else ""
         self._diagnostics.error(
             "line-too-long",
             f"the line has {len(data)} bytes, and {LINE_BYTES - 1} is the most, so it is dropped{rest}",
-            whole.span(LINE_BYTES - 1 if whole.text.isascii() else 0),
+            whole.span(min(LINE_BYTES - 1, end) if whole.text.isascii() else 0, end),
             hint="split it; a definition of several lines can hold what belongs together",
         )
         before = len(data[:start].decode("utf-8", "surrogateescape"))
@@ -321,7 +325,7 @@ class Expander:
     def _repeat(self, repetition: Repetition, fragment: Fragment) -> None:
         if not self._may_nest(fragment):
             return
-        self._budget.spend(repetition.rounds)
+        self._budget.spend(repetition.rounds + 1 + len(fragment.text) // 128)
         self._stack.append(_Lines(self._rounds(repetition, fragment)))
 
     def _rounds(self, repetition: Repetition, fragment: Fragment) -> Iterator[Fragment]:
@@ -401,7 +405,7 @@ class Expander:
             pattern = fragment.cut(directive.start(2)).trimmed()
             here = self._reading[-1]
             request = Request(pattern.text, here.directory, pattern.span(), checks_of(directive[1], here.checks))
-            paths = find(request, self._diagnostics)
+            paths = find(request, self._diagnostics, self._budget)
             self._stack.append(_Files(paths, request, fragment.source))
         return True
 
@@ -434,7 +438,7 @@ class Expander:
             return
         self._bytes_left -= len(found.data)
         if found.identity in self._known:
-            self._budget.spend(found.data.count(b"\n") + 1)
+            self._budget.spend(found.data.count(b"\n") + FILE_STEPS)
         self._known.add(found.identity)
         self._push_file(path, found.data, files, found.identity, os.path.dirname(path))  # noqa: PTH120  (keeps it as written)
 

@@ -36,6 +36,8 @@ class Matches(NamedTuple):
     wildcard: bool
     missing: list[str]
     """Alternatives without wildcard that do not exist."""
+    looked_at: int
+    """Directory entries and alternatives that it took."""
 
 
 def glob(pattern: str, directory: str) -> Matches:
@@ -54,7 +56,7 @@ def glob(pattern: str, directory: str) -> Matches:
         else:
             missing.append(plain)
     braces = alternatives != [pattern]
-    return Matches(paths, braces, not braces and has_wildcard(pattern), missing)
+    return Matches(paths, braces, not braces and has_wildcard(pattern), missing, scanned + len(alternatives))
 
 
 def has_wildcard(pattern: str) -> bool:
@@ -177,16 +179,20 @@ def _matches(name: str, items: list[Item]) -> bool:
 def _compiled(pattern: str) -> list[Item]:
     items: list[Item] = []
     at = 0
+    closed = True  # once a bracket is not closed, no later one is
     while at < len(pattern):
         char = pattern[at]
         if char == "\\" and at + 1 < len(pattern):
             items.append(f"\\{pattern[at + 1]}")
             at += 2
             continue
-        if char == "[" and (found := _set(pattern, at)) is not None:
-            items.append(found[0])
-            at = found[1]
-            continue
+        if char == "[" and closed:
+            found = _set(pattern, at)
+            if found is not None:
+                items.append(found[0])
+                at = found[1]
+                continue
+            closed = False
         items.append(char)
         at += 1
     return items

@@ -20,6 +20,7 @@ from keepvip.config.suggest import nearest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from keepvip.config.budget import Budget
     from keepvip.config.diagnostic import Diagnostics
     from keepvip.config.source import Span
 
@@ -31,6 +32,9 @@ Checks = frozenset[str]
 ALL_CHECKS: Checks = frozenset({"read", "match", "wildcard_match", "brace_match"})
 
 DIRECTIVE = re.compile(r"(include[rmwba]?)[ \t\v\f\r]+(.+)")
+
+PATTERN_ERROR_STEPS = 10_000
+LOOKS_PER_STEP = 4
 
 _VARIANTS: dict[str, Checks] = {
     "include": frozenset(),
@@ -91,7 +95,7 @@ class FileText(NamedTuple):
     """Device and inode: the same file under any name."""
 
 
-def find(request: Request, diagnostics: Diagnostics) -> list[str]:
+def find(request: Request, diagnostics: Diagnostics, budget: Budget) -> list[str]:
     """The files that a pattern means, as paths that can be opened from here."""
     if request.is_main and os.path.lexists(request.pattern):
         return [request.pattern]  # whatever `[` or `*` its name may hold
@@ -99,7 +103,9 @@ def find(request: Request, diagnostics: Diagnostics) -> list[str]:
         found = glob(request.pattern, request.directory)
     except PatternError as problem:
         complain(request, diagnostics, "include-pattern", f"`{request.pattern}`: {problem}", "read")
+        budget.spend(PATTERN_ERROR_STEPS)
         return []
+    budget.spend(found.looked_at // LOOKS_PER_STEP)
     pattern = request.pattern
     if found.missing and found.paths:
         missing = ", ".join(f"`{name}`" for name in found.missing[:5])

@@ -2,7 +2,7 @@
 
 Text looks as the Rust compiler's: what, where, the line with carets, what was expected, how to mend it, and the way
 through includes and definitions. Nothing that stands in a configuration can move the cursor of a terminal: control
-characters, direction marks and bytes that are not UTF-8 are shown as escapes.
+characters, direction marks, blanks that only look like one and bytes that are not UTF-8 are shown as escapes.
 """
 
 from __future__ import annotations
@@ -168,9 +168,9 @@ def _shown(char: str) -> str:
     code = ord(char)
     if 0xDC80 <= code <= 0xDCFF:
         return f"\\x{code - 0xDC00:02x}"
-    if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
-        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-    return char
+    if char.isprintable():
+        return char
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _width(piece: str) -> int:
