@@ -9,10 +9,11 @@ pub mod frame;
 pub mod tap;
 
 use std::fs::File;
+use std::io::{Read, Write};
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use keepvip_io::{ApplyCommand, Engine, Options, Record, RecordKind, StatusBlock};
@@ -126,7 +127,7 @@ pub fn cable(a: &Netns, left: &str, b: &Netns, right: &str) {
 pub fn router(interface: &str, vrid: u8, priority: u8) -> RouterConfig {
     RouterConfig {
         netns: 0,
-        interface: IfName::new(interface).unwrap(),
+        interface: IfName::new(interface),
         family: Family::V4,
         version: Version::V3,
         vrid,
@@ -145,6 +146,8 @@ pub fn router(interface: &str, vrid: u8, priority: u8) -> RouterConfig {
         password: None,
         source: None,
         group: IpAddr::from([224, 0, 0, 18]),
+        unicast: None,
+        track_source: false,
         dont_track_primary: false,
         vips: vec![vip(&format!("10.10.{vrid}.1"), 32)],
         garp: GarpConfig::default(),
@@ -193,6 +196,7 @@ pub struct Node {
     pub blocks: Vec<Arc<StatusBlock>>,
     epoch: u32,
     looked_at: usize,
+    thread: i32,
 }
 
 impl Node {
@@ -207,13 +211,23 @@ impl Node {
 
     /// Starts an engine.
     pub fn start_with(netns: &Netns, options: Options) -> Self {
+        // One at a time, so that the new thread is known by its difference.
+        static STARTING: Mutex<()> = Mutex::new(());
+        let starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = engine_threads();
         let engine = netns.run(|| Engine::start(options)).unwrap();
+        let thread = engine_threads()
+            .into_iter()
+            .find(|thread| !before.contains(thread))
+            .unwrap();
+        drop(starting);
         Self {
             engine,
             records: Vec::new(),
             blocks: Vec::new(),
             epoch: 0,
             looked_at: 0,
+            thread,
         }
     }
 
@@ -325,6 +339,15 @@ impl Node {
         })
     }
 
+    /// Waits until the router in `slot` has heard so many adverts.
+    pub fn wait_heard(&self, slot: usize, adverts: u64) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.blocks[slot].read().stats.advert_rcvd < adverts {
+            assert!(Instant::now() < deadline, "slot {slot} hears nothing");
+            std::thread::yield_now();
+        }
+    }
+
     /// All transitions so far: slot and new state.
     pub fn transitions(&mut self) -> Vec<(u32, State)> {
         self.engine.drain(|record| self.records.push(record));
@@ -338,10 +361,70 @@ impl Node {
         self.records.iter().filter_map(transition).collect()
     }
 
+    /// Thread id of the engine: the one of that name that was started last.
+    pub fn thread_id(&self) -> i32 {
+        self.thread
+    }
+
     /// Stops with everything released.
     pub fn stop(mut self) {
         self.engine.stop(true).unwrap();
         self.wait_event("the end", |kind| (*kind == EventKind::Stopped).then_some(()));
         self.engine.join().unwrap();
+    }
+}
+
+/// Thread ids of all engines of this process.
+fn engine_threads() -> Vec<i32> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let ids = tasks.filter_map(|task| task.unwrap().file_name().into_string().unwrap().parse().ok());
+    let is_engine = |id: &i32| {
+        let name = std::fs::read_to_string(format!("/proc/self/task/{id}/comm")).unwrap_or_default();
+        name.trim_end() == "keepvip-engine"
+    };
+    ids.filter(is_engine).collect()
+}
+
+/// Runs `work` while one thread of this process is stopped dead, as by a debugger.
+///
+/// A tracer cannot be a thread of the same process, so a helper process does it: the scheduler's idle class under two
+/// busy threads would only slow it down, and SIGSTOP stops the process as a whole.
+pub fn stopped<T>(thread: i32, work: impl FnOnce() -> T) -> T {
+    // SAFETY: takes no pointer; lets the child trace us even where Yama forbids it.
+    unsafe { libc::prctl(libc::PR_SET_PTRACER, libc::PR_SET_PTRACER_ANY) };
+    let (mut hold, release) = std::io::pipe().map(|(reader, writer)| (writer, reader)).unwrap();
+    let (mut held, holding) = std::io::pipe().unwrap();
+    // SAFETY: the child calls only async-signal-safe functions (ptrace, waitpid, read, write, _exit).
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0, "{}", std::io::Error::last_os_error());
+    if child == 0 {
+        tracer(thread, release.as_raw_fd(), holding.as_raw_fd());
+    }
+    drop((release, holding));
+    let mut byte = [0];
+    held.read_exact(&mut byte).unwrap();
+    assert_eq!(byte, [1], "the thread could not be stopped");
+    let result = work();
+    hold.write_all(&[1]).unwrap();
+    // SAFETY: our own child; its status is not asked for.
+    unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+    result
+}
+
+/// The helper process: stops the thread, says so, and lets it go on when told to.
+fn tracer(thread: i32, release: i32, holding: i32) -> ! {
+    let null = std::ptr::null_mut::<libc::c_void>();
+    let mut status = 0;
+    let mut byte = [0_u8; 1];
+    // SAFETY: async-signal-safe calls on our own descriptors and memory; the thread exists as long as its engine.
+    unsafe {
+        let stopped = libc::ptrace(libc::PTRACE_SEIZE, thread, null, null) == 0
+            && libc::ptrace(libc::PTRACE_INTERRUPT, thread, null, null) == 0
+            && libc::waitpid(thread, &raw mut status, libc::__WALL) == thread;
+        byte[0] = u8::from(stopped);
+        libc::write(holding, byte.as_ptr().cast(), 1);
+        libc::read(release, byte.as_mut_ptr().cast(), 1);
+        libc::ptrace(libc::PTRACE_DETACH, thread, null, null);
+        libc::_exit(0)
     }
 }

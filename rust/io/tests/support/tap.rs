@@ -93,6 +93,22 @@ impl Tap {
         std::iter::from_fn(|| self.next_within(left())).collect()
     }
 
+    /// The way to send on the same interface, also from another thread.
+    pub fn injector(&self) -> Injector {
+        Injector {
+            fd: Arc::clone(&self.fd),
+            ifindex: self.ifindex,
+        }
+    }
+}
+
+/// Sends on one interface.
+pub struct Injector {
+    fd: Arc<OwnedFd>,
+    ifindex: i32,
+}
+
+impl Injector {
     /// Sends a complete frame.
     pub fn send(&self, frame: &[u8]) {
         // SAFETY: all zero is a valid address.
