@@ -28,7 +28,7 @@ __all__ = ["Built", "build"]
 class Built:
     """A configuration together with the statements it was made from, for rules that point at single lines."""
 
-    __slots__ = ("config", "fatal", "instance_settings", "mail_unspoken", "root")
+    __slots__ = ("config", "fatal", "instance_settings", "mail_unspoken", "network", "root")
 
     def __init__(
         self,
@@ -38,10 +38,13 @@ class Built:
         *,
         fatal: bool,
         mail_unspoken: bool = False,
+        network: HostFacts | None = None,
     ) -> None:
         self.config = config
         self.mail_unspoken = mail_unspoken
         """No `smtp_alert` stands anywhere."""
+        self.network = network
+        """The host as far as its interfaces and addresses are those that the configuration is for."""
         self.root = root
         self.instance_settings = instance_settings
         """By instance name."""
@@ -56,14 +59,8 @@ def build(
     ctx = Context(diagnostics, facts)
     root = read_block(ctx, nodes, ROOT)
     namespace = root.get("net_namespace")
-    if namespace is not None:
-        # Ignoring it would put the addresses into the wrong network, so this is never only a warning.
-        ctx.refuse_all(
-            "wrong-namespace",
-            f"keepvip cannot enter the network namespace `{namespace.value}` by itself yet",
-            namespace.span,
-            hint=f"start it there: ip netns exec {namespace.value} keepvip run ...",
-        )
+    if namespace is not None and facts is not None and not facts.in_namespace(str(namespace.value)):
+        ctx.network = None  # the daemon reads the file once more when it has entered the namespace
     global_nodes = [node for block in _all(root, "global_defs") for node in block.node.children or ()]
     # The walk over the whole tree is only worth its time where mail could be sent at all.
     mail_unspoken = any(node.keyword == "smtp_server" for node in global_nodes) and not _says(nodes, MAIL_SWITCHES)
@@ -81,7 +78,7 @@ def build(
         instance_name=root["instance"].value if "instance" in root else None,
         use_pid_dir="use_pid_dir" in root or "instance" in root or namespace is not None,
     )
-    return Built(config, root, settings, fatal=ctx.fatal, mail_unspoken=mail_unspoken)
+    return Built(config, root, settings, fatal=ctx.fatal, mail_unspoken=mail_unspoken, network=ctx.network)
 
 
 MAIL_SWITCHES = frozenset({"smtp_alert", "smtp_alert_vrrp", "smtp_alert_checker"})

@@ -59,6 +59,7 @@ def build_global(
         startup_delay_us=settings.value("vrrp_startup_delay", 0),
         delay_after_boot_us=settings.value("vrrp_delay_after_boot", 0),
         log_unknown_vrids="log_unknown_vrids" in settings,
+        vrrp_rt_priority=settings.value("vrrp_rt_priority", None),
     )
     ctx.dynamic_interfaces = defs.dynamic_interfaces
     mail = settings.value("smtp_alert", mail_unspoken and bool(defs.smtp_host and defs.emails))

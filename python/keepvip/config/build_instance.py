@@ -154,7 +154,7 @@ class _Builder:
                 )
             return None
         name = str(setting.value)
-        known = self.ctx.facts.interface(name) if self.ctx.facts is not None else None
+        known = self.ctx.network.interface(name) if self.ctx.network is not None else None
         if name == _LOOPBACK or (known is not None and known.loopback):
             self.ctx.refuse_all(
                 "loopback", f"`{name}` is the loopback interface: nobody would hear its adverts", setting.span
@@ -308,8 +308,8 @@ class _Builder:
     ) -> tuple[tuple[VirtualAddress, ...], list[VirtualAddress]]:
         """The addresses that one advert can carry, and those that it cannot."""
         mtu = DEFAULT_MTU
-        if len(entries) * (4 if self.family == 4 else 16) > 512 and self.ctx.facts is not None and interface:
-            known = self.ctx.facts.interface(interface)
+        if len(entries) * (4 if self.family == 4 else 16) > 512 and self.ctx.network is not None and interface:
+            known = self.ctx.network.interface(interface)
             mtu = known.mtu if known is not None else mtu
         room = room_for_addresses(self.family, self.version, mtu)
         if len(entries) > room:

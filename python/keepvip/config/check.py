@@ -129,7 +129,7 @@ def _address_in_two_instances(lint: Lint) -> None:
 
 
 def _address_off_subnet(lint: Lint) -> None:
-    if lint.facts is None:
+    if lint.built.network is None:
         return
     # A restarted daemon finds its own addresses: they prove nothing about the subnets of the interface.
     own = {a.address for instance in lint.config.instances for a in (*instance.addresses, *instance.excluded)}
@@ -138,7 +138,7 @@ def _address_off_subnet(lint: Lint) -> None:
             interface = address.dev or instance.interface
             present = [
                 found
-                for found in lint.facts.addresses.get(interface, ())
+                for found in lint.built.network.addresses.get(interface, ())
                 if found.family == address.family
                 and found.address not in own
                 and found.prefix_len < _full(found.family)
@@ -157,12 +157,12 @@ def _address_off_subnet(lint: Lint) -> None:
 
 
 def _source_not_here(lint: Lint) -> None:
-    if lint.facts is None:
+    if lint.built.network is None:
         return
     for instance in lint.config.instances:
         if instance.source is None:
             continue
-        present = lint.facts.addresses.get(instance.interface, ())
+        present = lint.built.network.addresses.get(instance.interface, ())
         if present and all(found.address != instance.source for found in present):
             lint.diagnostics.warning(
                 "source-not-here",

@@ -74,6 +74,7 @@ class HostFacts:
         groups: Mapping[str, int] | None = None,
         files: Mapping[str, os.stat_result] | None = None,
         hostname: str | None = None,
+        namespace: str | None = None,
     ) -> None:
         self._interfaces = interfaces
         self._addresses = addresses
@@ -81,8 +82,18 @@ class HostFacts:
         self._groups = groups
         self._files = files
         self._hostname = hostname
+        self._namespace = namespace
         self._read: dict[str, Interface] = {}
         self._found_users: dict[str, User | None] = {}
+
+    def in_namespace(self, name: str) -> bool:
+        """Whether interfaces and addresses are those of the network namespace that `ip netns add NAME` made."""
+        if self._interfaces is not None:
+            return name == self._namespace
+        own, named = self.stat("/proc/self/ns/net"), self.stat(f"/run/netns/{name}")
+        if isinstance(own, OSError) or isinstance(named, OSError):
+            return False
+        return (own.st_dev, own.st_ino) == (named.st_dev, named.st_ino)
 
     @functools.cached_property
     def interface_names(self) -> frozenset[str]:

@@ -32,12 +32,14 @@ _SCRIPT_TYPES = frozenset({"script", "command", "regex"})
 class Context:
     """What every step of one compilation shares."""
 
-    __slots__ = ("diagnostics", "dynamic_interfaces", "facts", "fatal")
+    __slots__ = ("diagnostics", "dynamic_interfaces", "facts", "fatal", "network")
 
     def __init__(self, diagnostics: Diagnostics, facts: HostFacts | None) -> None:
         self.diagnostics = diagnostics
         self.facts = facts
         """None: nothing is known about the host, and nothing about it is checked."""
+        self.network = facts
+        """The same for interfaces and addresses, which may be those of another network namespace."""
         self.dynamic_interfaces = False
         """Interfaces need not exist. Known once `global_defs` has been read."""
         self.fatal = False
@@ -60,11 +62,11 @@ class Context:
 
     def interface_exists(self, name: str) -> bool:
         """Whether an interface may be used: it exists, or it need not, or nothing is known about the host."""
-        return self.dynamic_interfaces or self.facts is None or name in self.facts.interface_names
+        return self.dynamic_interfaces or self.network is None or name in self.network.interface_names
 
     def interface_hint(self, name: str) -> str:
         """How a name that does not exist may have been meant."""
-        names = sorted(self.facts.interface_names - {"lo"}) if self.facts is not None else []
+        names = sorted(self.network.interface_names - {"lo"}) if self.network is not None else []
         return did_you_mean(name, names) or (f"this host has {', '.join(names[:8])}" if names else "")
 
     def first_wins(self, what: str, node: Node, first: Node) -> None:

@@ -191,3 +191,20 @@ def test_an_unusable_value_leaves_the_default(compiled: Compile) -> None:
     assert result.config is not None
     assert (result.config.instances[0].version, result.config.instances[0].strict) == (2, False)
     assert codes(result) == ["invalid-number", "invalid-value"]
+
+
+@pytest.mark.parametrize(("here", "usable"), [("red", False), ("blue", True), (None, True)])
+def test_interfaces_count_only_in_the_namespace_they_are_in(
+    compiled: Compile, here: str | None, *, usable: bool
+) -> None:
+    facts = HostFacts(interfaces={}, addresses={}, users={}, groups={}, files={}, hostname="h", namespace=here)
+    result = compiled("net_namespace red\n" + INSTANCE, facts)
+    assert (result.config is not None) is usable
+    if result.config is not None:
+        assert result.config.net_namespace == "red"
+
+
+def test_real_time_priority(compiled: Compile) -> None:
+    assert defs(compiled("global_defs {\nvrrp_rt_priority 40\n}\n")).vrrp_rt_priority == 40
+    assert defs(compiled("global_defs {\nvrrp_rt_priority 400\n}\n")).vrrp_rt_priority == 99
+    assert defs(compiled("")).vrrp_rt_priority is None

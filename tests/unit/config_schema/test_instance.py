@@ -342,7 +342,6 @@ def test_ignored_tracking_says_what_it_costs(compiled: Compile) -> None:
         (f"vrrp_instance a {{\ninterface eth0\nvirtual_router_id 0\n{V4}}}\n", "missing-vrid"),
         (f"vrrp_instance a {{\ninterface lo\nvirtual_router_id 1\n{V4}}}\n", "loopback"),
         (file("") + file("").replace("instance a", "instance b"), "duplicate-vrid"),
-        ("net_namespace red\n", "wrong-namespace"),
     ],
 )
 def test_what_makes_the_whole_configuration_unusable(compiled: Compile, text: str, code: str) -> None:

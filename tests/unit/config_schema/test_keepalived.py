@@ -34,7 +34,6 @@ pytestmark = [
 ]
 
 REASONS: list[tuple[str, str]] = [
-    (r"net_namespace word", "we cannot enter a namespace yet and refuse, rather than run in the wrong one"),
     (
         r"vrrp_instance\.(use_vmac|use_vmac_addr|use_ipvlan|unicast_peer|unicast_src_ip|auth_hmac)",
         "refused, not run wrongly",

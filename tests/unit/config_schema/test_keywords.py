@@ -88,8 +88,6 @@ def allowed_codes(place: Place, args: list[str]) -> set[str]:
         codes.add("invalid-value")
     if keyword.name == "vrrp_sync_group":
         codes.add("empty-group")
-    if keyword.name == "net_namespace":
-        codes.add("wrong-namespace")
     if keyword.name == "vrrp_instance":
         codes |= {"missing-interface"}
     return codes

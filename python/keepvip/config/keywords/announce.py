@@ -104,6 +104,7 @@ NOTIFICATION = (
         "that of the sync group, else vrrp_notify_priority_changes",
         "C",
         "2.0.16",
+        not_yet("notification FIFOs", "`keepvip events` shows them anyway"),
     ),
     SMTP_ALERT,
     Keyword(

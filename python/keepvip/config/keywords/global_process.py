@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keepvip.config.keyword import Arg, Keyword, Support, deprecated, no_op, not_yet
+from keepvip.config.keyword import ACTS, Arg, Keyword, Support, deprecated, no_op, not_yet
 from keepvip.config.keywords.arguments import BOOL, BYTES, PATH
 
 _NICE = Arg("int", "NICE", low=-20, high=19)
@@ -92,7 +92,7 @@ PROCESS = (
         (_RT,),
         "Real-time priority of the {} process.",
         "off; the engine of keepvip has one by default",
-        not_yet("process settings", "the engine runs with its default real-time priority"),
+        ACTS,
         _NO_CHECKER,
         _NO_BFD,
     ),

@@ -154,7 +154,15 @@ VRRP = (
         "A",
         "1.2.20",
     ),
-    Keyword("vrrp_notify_priority_changes", (BOOL,), "Default of notify_priority_changes.", "off", "C", "2.0.16"),
+    Keyword(
+        "vrrp_notify_priority_changes",
+        (BOOL,),
+        "Default of notify_priority_changes.",
+        "off",
+        "C",
+        "2.0.16",
+        not_yet("notification FIFOs", "`keepvip events` shows them anyway"),
+    ),
     Keyword(
         "fifo_write_vrrp_states_on_reload",
         (),
@@ -198,7 +206,14 @@ VRRP = (
         "C",
         "2.4.0",
     ),
-    Keyword("log_unknown_vrids", (), "Logs adverts of virtual routers that are not configured.", "off", "C"),
+    Keyword(
+        "log_unknown_vrids",
+        (),
+        "Logs adverts of virtual routers that are not configured.",
+        "off",
+        "C",
+        support=not_yet("log of unknown virtual routers", "such adverts are not reported"),
+    ),
     Keyword("vrrp_owner_ignore_adverts", (BOOL,), "Default of owner_ignore_adverts.", "off", "C", "2.3.3"),
     Keyword(
         "vmac_prefix",

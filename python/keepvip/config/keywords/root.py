@@ -33,11 +33,7 @@ _PROCESS = (
         "that of its parent",
         "B",
         "1.2.24",
-        not_yet(
-            "net_namespace",
-            "the instances would run in another network namespace",
-        ),
-        "first",
+        duplicates="first",
         missing_ignored=True,
     ),
     Keyword(
