@@ -155,7 +155,7 @@ class Frr(Daemon):
         family = 2 if ":" in address else 1
         name = f"vrrp{4 if family == 1 else 6}-{vrid}"
         self.node.network.ip(
-            f"link add name {name} link {interface} addrgenmode random type macvlan mode bridge",
+            f"link add name {name} link {interface} type macvlan mode bridge",
             f"link set dev {name} address 00:00:5e:00:{family:02x}:{vrid:02x}",
             f"address add {address} dev {name}{' nodad' if family == 2 else ''}",
             f"link set dev {name} up",
@@ -163,13 +163,13 @@ class Frr(Daemon):
 
     def command(self) -> list[str]:
         """See `Daemon.command`."""
-        return [str(self._DIRECTORY / "vrrpd"), "-u", "root", "-g", "root", "-f", str(self.file), *self.options]
+        return [str(self._DIRECTORY / "vrrpd"), "-f", str(self.file), *self.options]
 
     def start(self) -> LabProcess:
         """Start zebra, then vrrpd."""
         run = self.node.run_directory / "frr"
         run.mkdir(exist_ok=True)
-        zebra = [str(self._DIRECTORY / "zebra"), "-u", "root", "-g", "root", "-f", str(self.file)]
-        self.node.start(zebra, log="zebra")
+        shutil.chown(run, "frr", "frr")
+        self.node.start([str(self._DIRECTORY / "zebra"), "-f", str(self.file)], log="zebra")
         wait_until((run / "zserv.api").exists, timeout_s=10, what="zebra's socket")
         return super().start()

@@ -1,13 +1,15 @@
 """A LAN: a bridge in a namespace of its own, with one port per interface of a node, and scissors for each direction.
 
 The bridge neither filters nor learns multicast (``mcast_snooping 0``) and runs no spanning tree, so a port forwards
-from the moment it is up. Cuts are packet filter rules on the bridge side of a port: the link of the node stays up, as
-with a broken switch, and the tap still sees what the node sends.
+from the moment it is up. A cut takes a port off the bridge, or for one direction alone is a packet filter rule on the
+bridge side of the port: the link of the node stays up, as with a broken switch, and the tap sees what the node sends.
 """
 
+import shutil
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from keepvip.lab.errors import LabError
 from keepvip.lab.namespace import NetworkNamespace
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class Lan:
         self._ports: dict[tuple[str, str], str] = {}
         self._connected = 0
         self._cuts: set[tuple[str, Cut]] = set()
+        self._off_bridge: set[str] = set()
         network.ip(
             f"link add name {self.bridge} type bridge mcast_snooping 0 stp_state 0",
             f"link set dev {self.bridge} up",
@@ -52,6 +55,7 @@ class Lan:
         """The interface is gone, and the port with it."""
         port = self._ports.pop((node.name, interface))
         self._cuts = {cut for cut in self._cuts if cut[0] != port}
+        self._off_bridge.discard(port)
 
     @property
     def ports(self) -> dict[str, tuple[str, str]]:
@@ -78,16 +82,25 @@ class Lan:
     def cut(self, node: "Node", *directions: Cut, interface: str | None = None) -> None:
         """Lose every frame of the directions given (both, if none is); the carrier stays."""
         port = self.port(node, interface)
-        self._cuts |= {(port, direction) for direction in directions or tuple(Cut)}
-        self._write_rules()
+        if set(directions) in (set(), set(Cut)):
+            self._network.ip(f"link set dev {port} nomaster")
+            self._off_bridge.add(port)
+        else:
+            self._cuts |= {(port, direction) for direction in directions}
+            self._write_rules()
 
     def heal(self) -> None:
         """Undo all cuts of this LAN."""
-        self._cuts.clear()
-        self._write_rules()
+        self._network.ip(*(f"link set dev {port} master {self.bridge}" for port in sorted(self._off_bridge)))
+        self._off_bridge.clear()
+        if self._cuts:
+            self._cuts.clear()
+            self._write_rules()
 
     def _write_rules(self) -> None:
         """Replace the cut rules by the present set in one transaction."""
+        if shutil.which("nft") is None:
+            raise LabError("cutting one direction of a link needs the program nft (apt-get install nftables)")
         table = f"lab_{self.bridge}"
         chains = "".join(
             f' chain c{number} {{ type filter hook {direction.value} device "{port}" priority 0; policy drop; }}\n'

@@ -101,6 +101,8 @@ class NetworkNamespace(Namespace):
 
     def ip(self, *commands: str) -> None:
         """Carry out ``ip`` commands in one batch; a command that fails stops the batch and raises."""
+        if not commands:
+            return
         with self.entered():
             done = subprocess.run(
                 ["ip", "-batch", "-"],
