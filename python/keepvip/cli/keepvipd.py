@@ -17,7 +17,7 @@ import msgspec
 
 from keepvip import __version__
 from keepvip.cli.keepalived_options import OPTIONS
-from keepvip.cli.options import Effect, OptionError, Value, parse
+from keepvip.cli.options import Effect, OptionError, describe, parse
 from keepvip.daemon.settings import ExitStatus, LogSettings, Settings
 
 if TYPE_CHECKING:
@@ -142,19 +142,16 @@ SIGNALS = {
 
 
 def _usage() -> str:
-    lines = ["Usage: keepvipd [OPTION...]", ""]
-    for option in OPTIONS:
-        short = f"-{option.short}, " if option.short else "    "
-        value = {Value.NONE: "", Value.REQUIRED: f"={option.metavar}", Value.OPTIONAL: f"[={option.metavar}]"}
-        head = f"  {short}--{option.name}{value[option.value]}"
-        mark = "(no effect) " if option.effect is Effect.NOTHING else ""
-        lines.append(f"{head:34}{mark}{option.help}" if len(head) < 34 else f"{head}\n{'':34}{mark}{option.help}")
-    lines += [
-        "",
-        "Exit status: 0 normal (also when already running), 1 fatal, 2 configuration, 4 missing permission,",
-        "6 configuration not readable, 70 internal error.",
-    ]
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            "Usage: keepvipd [OPTION...]",
+            "",
+            *describe(OPTIONS),
+            "",
+            "Exit status: 0 normal (also when already running), 1 fatal, 2 configuration, 4 missing permission,",
+            "6 configuration not readable, 70 internal error.",
+        ]
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

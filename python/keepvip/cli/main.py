@@ -16,7 +16,7 @@ def main() -> int:
     if sys.argv[1:2] == ["run"]:
         from keepvip.cli.run import main as run  # noqa: PLC0415
 
-        run(sys.argv[2:])
+        return run(sys.argv[2:])
     from keepvip.cli.commands import main as commands  # noqa: PLC0415
 
     return commands()

@@ -15,7 +15,10 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Effect", "Option", "OptionError", "Parsed", "Value", "parse"]
+__all__ = ["Effect", "Option", "OptionError", "Parsed", "Value", "describe", "flag", "parse", "value"]
+
+
+_HELP_COLUMN = 34
 
 
 class Value(enum.Enum):
@@ -51,6 +54,30 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     """One line: what it does, or why it does nothing."""
 
 
+def flag(short: str, name: str, help_text: str, effect: Effect = Effect.ACTS) -> Option:
+    """An option without a value."""
+    return Option(name=name, short=short, help=help_text, effect=effect)
+
+
+def value(short: str, name: str, metavar: str, help_text: str, effect: Effect = Effect.ACTS) -> Option:
+    """An option with a value; an optional one is written `[FILE]`."""
+    kind = Value.OPTIONAL if metavar.startswith("[") else Value.REQUIRED
+    return Option(name=name, short=short, value=kind, metavar=metavar.strip("[]"), help=help_text, effect=effect)
+
+
+def describe(table: Sequence[Option]) -> list[str]:
+    """The lines of a `--help`."""
+    lines: list[str] = []
+    for option in table:
+        short = f"-{option.short}, " if option.short else "    "
+        shown = {Value.NONE: "", Value.REQUIRED: f"={option.metavar}", Value.OPTIONAL: f"[={option.metavar}]"}
+        head = f"  {short}--{option.name}{shown[option.value]}"
+        mark = "(no effect) " if option.effect is Effect.NOTHING else ""
+        gap = f"\n{'':{_HELP_COLUMN}}" if len(head) >= _HELP_COLUMN else " " * (_HELP_COLUMN - len(head))
+        lines.append(f"{head}{gap}{mark}{option.help}")
+    return lines
+
+
 class Parsed(msgspec.Struct, frozen=True, kw_only=True):
     """Options in the order given (with their value, if any) and the other words."""
 
@@ -84,7 +111,7 @@ def parse(arguments: Sequence[str], table: Sequence[Option]) -> Parsed:
 
 
 def _long(text: str, longs: dict[str, Option], rest: list[str]) -> tuple[Option, str | None]:
-    name, equals, value = text.partition("=")
+    name, equals, given = text.partition("=")
     option = longs.get(name)
     if option is None:
         candidates = sorted(known for known in longs if known.startswith(name))
@@ -98,7 +125,7 @@ def _long(text: str, longs: dict[str, Option], rest: list[str]) -> tuple[Option,
             raise OptionError(f"option --{option.name} takes no value")
         return option, None
     if equals:
-        return option, value
+        return option, given
     if option.value is Value.OPTIONAL:
         return option, None
     if not rest:

@@ -2,57 +2,69 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-from typing import TYPE_CHECKING, NoReturn
+import sys
+from typing import TYPE_CHECKING
 
+from keepvip.cli.options import OptionError, describe, flag, parse, value
 from keepvip.daemon.settings import DEFAULT_CONFIG, DEFAULT_SOCKET, LogSettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["interpret", "main"]
+__all__ = ["OPTIONS", "interpret", "main"]
 
-_DEBUG, _INFO, _WARNING = 10, 20, 30
+USAGE_ERROR = 2
+_LEVELS = {"debug": 10, "info": 20, "warning": 30}  # of logging, which is not imported for this
+
+OPTIONS = (
+    value("f", "file", "FILE", f"configuration file (default {DEFAULT_CONFIG})"),
+    value("i", "config-id", "ID", "which lines beginning with @ID apply (default: the host name)"),
+    value("", "socket", "PATH", f"admin socket (default $KEEPVIP_SOCKET, else {DEFAULT_SOCKET})"),
+    value("", "pid", "FILE", "pid file (default: next to the socket)"),
+    value("s", "namespace", "NAME", "run in the network namespace NAME"),
+    value("", "log-level", "LEVEL", "debug, info (default) or warning"),
+    value("", "log-file", "FILE", "log to FILE too"),
+    flag("", "log-json", "write log lines as JSON objects"),
+    flag("", "syslog", "log to syslog too"),
+    flag("", "keep-addresses", "leave the virtual addresses on the interfaces at exit"),
+    flag("h", "help", "print this help"),
+)
+
+_USAGE = f"""Usage: keepvip run [OPTION...]
+
+Runs the daemon in the foreground and logs to stderr. SIGHUP reloads the configuration, SIGTERM stops.
+
+{chr(10).join(describe(OPTIONS))}
+
+Exit status: 0 stopped on request, 1 fatal or already running, 2 errors in the configuration or on the command
+line, 4 missing permission, 70 internal error."""
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="keepvip run",
-        description="Runs the daemon in the foreground. SIGHUP reloads the configuration, SIGTERM stops.",
-        epilog="Exit status: 0 stopped on request, 1 fatal or already running, 2 errors in the configuration, "
-        "4 missing permission, 70 internal error.",
-    )
-    add = parser.add_argument
-    add("-f", "--file", metavar="FILE", default=DEFAULT_CONFIG, help="configuration file (default %(default)s)")
-    add("-i", "--config-id", metavar="ID", help="which lines beginning with @ID apply (default: the host name)")
-    add("--socket", metavar="PATH", help=f"admin socket (default: $KEEPVIP_SOCKET, else {DEFAULT_SOCKET})")
-    add("--pid", metavar="FILE", help="pid file (default: next to the socket)")
-    add("-s", "--namespace", metavar="NAME", help="run in the network namespace NAME")
-    add("--log-level", choices=("debug", "info", "warning"), default="info", help="default %(default)s")
-    add("--log-file", metavar="FILE", help="log to FILE too")
-    add("--log-json", action="store_true", help="write log lines as JSON objects")
-    add("--syslog", action="store_true", help="log to syslog too")
-    add("--keep-addresses", action="store_true", help="leave the virtual addresses on the interfaces at exit")
-    return parser
-
-
-def interpret(arguments: Sequence[str]) -> Settings:
-    """Understands the command line; exits by itself on `--help` and mistakes (status 2, as argparse does)."""
-    asked = _parser().parse_args(arguments)
+def interpret(arguments: Sequence[str]) -> Settings | None:
+    """Understands the command line; None: help was asked for. Raises `OptionError`."""
+    parsed = parse(arguments, OPTIONS)
+    given = {option.name: text for option, text in parsed.options}
+    if "help" in given:
+        return None
+    if parsed.words:
+        raise OptionError(f"unexpected argument {parsed.words[0]!r}; a configuration file is given with -f")
+    level = given.get("log-level") or "info"
+    if level not in _LEVELS:
+        raise OptionError(f"--log-level must be one of {', '.join(_LEVELS)}, not {level!r}")
     return Settings(
-        config_path=_absolute(asked.file) or DEFAULT_CONFIG,
-        config_id=asked.config_id,
-        socket=_absolute(asked.socket),
-        pid_file=_absolute(asked.pid),
-        namespace=asked.namespace,
-        release_on_stop=not asked.keep_addresses,
+        config_path=_absolute(given.get("file")) or DEFAULT_CONFIG,
+        config_id=given.get("config-id"),
+        socket=_absolute(given.get("socket")),
+        pid_file=_absolute(given.get("pid")),
+        namespace=given.get("namespace"),
+        release_on_stop="keep-addresses" not in given,
         log=LogSettings(
-            level={"debug": _DEBUG, "info": _INFO, "warning": _WARNING}[asked.log_level],
+            level=_LEVELS[level],
             stderr=True,
-            syslog=asked.syslog,
-            json=asked.log_json,
-            file=_absolute(asked.log_file),
+            syslog="syslog" in given,
+            json="log-json" in given,
+            file=_absolute(given.get("log-file")),
         ),
     )
 
@@ -61,9 +73,16 @@ def _absolute(path: str | None) -> str | None:
     return None if path is None else os.path.abspath(path)  # noqa: PTH100  (resolve would follow symbolic links)
 
 
-def main(arguments: Sequence[str]) -> NoReturn:
-    """Runs until stopped, and ends the process."""
-    settings = interpret(arguments)
+def main(arguments: Sequence[str]) -> int:
+    """Runs until stopped; returns the exit status."""
+    try:
+        settings = interpret(arguments)
+    except OptionError as error:
+        print(f"keepvip run: {error}\nTry `keepvip run --help`.", file=sys.stderr)
+        return USAGE_ERROR
+    if settings is None:
+        print(_USAGE)
+        return 0
     from keepvip.daemon.main import leave, run  # noqa: PLC0415  (not for --help)
 
-    leave(run(settings))
+    return leave(run(settings))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from keepvip.cli import keepvipd
+from keepvip.cli import keepvipd, run
 from keepvip.cli.keepalived_options import OPTIONS
 from keepvip.cli.keepvipd import interpret
 from keepvip.cli.options import Effect, OptionError, Value, parse
@@ -195,3 +195,33 @@ def test_paths_asked_for() -> None:
     assert str(socket_path(Settings(), None, {})) == "/run/keepvip/keepvip.sock"
     own = Settings()
     assert pid_paths(own, Path("/x/y.sock"), instance=None, namespace="n", use_pid_dir=True) == (Path("/x/y.pid"),)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "check"),
+    [
+        ("", lambda s: s.refuse_errors and s.foreground and s.log.stderr and not s.log.syslog and not s.drop_in),
+        ("", lambda s: s.config_path == "/etc/keepalived/keepalived.conf"),
+        ("-f a.conf", lambda s: s.config_path == str(Path.cwd() / "a.conf")),
+        ("--socket=/s --pid /p", lambda s: (s.socket, s.pid_file) == ("/s", "/p")),
+        ("-i one -s blue", lambda s: (s.config_id, s.namespace) == ("one", "blue")),
+        ("--log-level debug", lambda s: s.log.level == logging.DEBUG),
+        ("--log-json --syslog", lambda s: s.log.json and s.log.syslog),
+        ("--log-file /l", lambda s: s.log.file == "/l"),
+        ("--keep-addresses", lambda s: not s.release_on_stop),
+    ],
+)
+def test_run_options(arguments: str, check: Callable[[Settings], bool]) -> None:
+    settings = run.interpret(arguments.split())
+    assert settings is not None
+    assert check(settings)
+
+
+def test_run_help_and_mistakes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for option in run.OPTIONS:
+        assert f"--{option.name}" in shown
+    for words in (["--nonsense"], ["a.conf"], ["--log-level", "loud"], ["-f"]):
+        assert run.main(words) == 2
+        assert "Try `keepvip run --help`" in capsys.readouterr().err
