@@ -119,3 +119,27 @@ fn without_a_source_address_there_is_a_fault_and_then_none() {
     node.wait_state(0, State::Master);
     node.stop();
 }
+
+#[test]
+fn after_lost_messages_everything_is_read_anew() {
+    if !support::privileged() {
+        return;
+    }
+    let (a, _b) = pair();
+    let mut node = Node::running(&a, [router("left", 1, 100)], false);
+    node.wait_state(0, State::Master);
+    support::stopped(node.thread_id(), || {
+        // More than the socket holds; then something that only a new reading can tell.
+        let line = "addr add 10.99.0.1/32 dev lo\naddr del 10.99.0.1/32 dev lo\n";
+        a.batch(&line.repeat(30_000));
+        a.ip("addr del 10.10.1.1/32 dev left; addr add 10.9.0.50/24 dev left; addr del 10.9.0.1/24 dev left");
+    });
+    node.wait_event("the new reading", |kind| (*kind == EventKind::Resynced).then_some(()));
+    assert!(node.engine.status().netlink_resyncs >= 1);
+    // Deleting the primary address took its secondary along: the router has no source, which is a fault.
+    node.wait_state(0, State::Fault);
+    a.ip("addr add 10.9.0.60/24 dev left");
+    node.wait_state(0, State::Master);
+    assert!(a.ask("-o addr show dev left").contains("10.10.1.1/32"));
+    node.stop();
+}

@@ -114,7 +114,7 @@ impl Monitor {
         }
         let mut budget = PER_TURN;
         while budget > 0 {
-            budget -= if self.reading() { DUMP_PIECE } else { 1 };
+            budget = budget.saturating_sub(if self.reading() { DUMP_PIECE } else { 1 });
             // The buffer leaves the monitor while its messages are handled; an empty box allocates nothing.
             let mut buffer = core::mem::take(&mut self.buffer);
             let received = self.socket.receive(&mut buffer);
@@ -245,7 +245,7 @@ impl Monitor {
     /// A dump could not be started.
     fn refused(&mut self, errno: i32) -> io::Result<()> {
         match self.sync {
-            // Another one is still under way, or memory is short: both pass.
+            // Another one is still under way, or the queue that it would go to is full: both pass.
             Sync::Reading { dump, .. } if matches!(errno, libc::EBUSY | libc::ENOMEM | libc::ENOBUFS) => {
                 self.sync = Sync::Asking(dump);
                 Ok(())

@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -85,6 +85,19 @@ impl Netns {
                     String::from_utf8_lossy(&output.stderr)
                 );
             }
+        });
+    }
+
+    /// Many commands, one a line, in one process.
+    pub fn batch(&self, commands: &str) {
+        self.run(|| {
+            let mut ip = Command::new("ip")
+                .args(["-batch", "-"])
+                .stdin(Stdio::piped())
+                .spawn()
+                .unwrap();
+            ip.stdin.take().unwrap().write_all(commands.as_bytes()).unwrap();
+            assert!(ip.wait().unwrap().success());
         });
     }
 
@@ -287,6 +300,8 @@ impl Node {
                 }
             }
             let left = deadline.saturating_duration_since(Instant::now());
+            let failed = self.records.iter().any(|record| record.kind == RecordKind::Fatal);
+            assert!(!failed, "waited for {what}, but: {:?}", self.engine.join());
             assert!(
                 !left.is_zero(),
                 "waited in vain for {what}; so far: {:#?}",
