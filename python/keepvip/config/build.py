@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from keepvip.config.build_instance import InstanceDefaults
     from keepvip.config.diagnostic import Diagnostics
     from keepvip.config.facts import HostFacts
+    from keepvip.config.source import Span
     from keepvip.config.tree import Node
 
 __all__ = ["Built", "build"]
@@ -28,28 +29,41 @@ __all__ = ["Built", "build"]
 class Built:
     """A configuration together with the statements it was made from, for rules that point at single lines."""
 
-    __slots__ = ("config", "fatal", "instance_settings", "mail_unspoken", "network", "root")
+    __slots__ = ("_groups", "_headers", "_settings", "config", "fatal", "mail_unspoken", "network", "root")
 
     def __init__(
         self,
         config: Config,
         root: Settings,
-        instance_settings: dict[str, Settings],
+        settings: dict[str, Settings],
         *,
         fatal: bool,
-        mail_unspoken: bool = False,
-        network: HostFacts | None = None,
+        mail_unspoken: bool,
+        network: HostFacts | None,
     ) -> None:
         self.config = config
+        self.root = root
+        self.fatal = fatal
+        """keepalived would not start with this: `config` is only what could be made of it."""
         self.mail_unspoken = mail_unspoken
         """No `smtp_alert` stands anywhere."""
         self.network = network
         """The host as far as its interfaces and addresses are those that the configuration is for."""
-        self.root = root
-        self.instance_settings = instance_settings
-        """By instance name."""
-        self.fatal = fatal
-        """keepalived would not start with this: `config` is only what could be made of it."""
+        self._settings = settings
+        self._headers = {str(block.value): block for block in reversed(_all(root, "vrrp_instance"))}
+        self._groups = {str(block.value): block for block in reversed(_all(root, "vrrp_sync_group"))}
+
+    def setting(self, instance: str, keyword: str) -> Setting | None:
+        """A setting of an instance; None if it is left to its default."""
+        return self._settings[instance].get(keyword)
+
+    def place(self, instance: str, keyword: str) -> Span:
+        """Where a setting of an instance stands; the head of its block if it is left to its default."""
+        return (self.setting(instance, keyword) or self._headers[instance]).span
+
+    def group_place(self, group: str) -> Span:
+        """Where a sync group begins."""
+        return self._groups[group].span
 
 
 def build(
@@ -68,7 +82,6 @@ def build(
     groups = _read_groups(ctx, root)
     instances, settings, refused = _instances(ctx, root, defaults, groups)
     sync_groups = _sync_groups(ctx, groups, instances, refused, defaults)
-    _no_shared_vrid(ctx, list(instances.values()))
     config = Config(
         global_defs=defs,
         sync_groups=sync_groups,
@@ -78,7 +91,10 @@ def build(
         instance_name=root["instance"].value if "instance" in root else None,
         use_pid_dir="use_pid_dir" in root or "instance" in root or namespace is not None,
     )
-    return Built(config, root, settings, fatal=ctx.fatal, mail_unspoken=mail_unspoken, network=ctx.network)
+    built = Built(config, root, settings, fatal=ctx.fatal, mail_unspoken=mail_unspoken, network=ctx.network)
+    _no_shared_vrid(ctx, built)
+    built.fatal = ctx.fatal
+    return built
 
 
 MAIL_SWITCHES = frozenset({"smtp_alert", "smtp_alert_vrrp", "smtp_alert_checker"})
@@ -157,9 +173,10 @@ def _instances(
     return instances, settings, refused
 
 
-def _no_shared_vrid(ctx: Context, instances: list[VrrpInstance]) -> None:
+def _no_shared_vrid(ctx: Context, built: Built) -> None:
     """Two instances with one identity would answer each other's adverts (vrrp-behaviour.md 7)."""
     seen: dict[InstanceKey, VrrpInstance] = {}
+    instances = built.config.instances
     for instance in instances:
         other = seen.setdefault(instance.key, instance)
         if other is instance:
@@ -168,13 +185,13 @@ def _no_shared_vrid(ctx: Context, instances: list[VrrpInstance]) -> None:
             "duplicate-vrid",
             f"`{instance.name}` and `{other.name}` both use VRID {instance.vrid} with IPv{instance.family} on"
             f" {instance.interface}",
-            instance.span,
+            built.place(instance.name, "virtual_router_id"),
             hint=f"use another virtual_router_id{_free_vrid(instance, instances)}",
-            related=[Related("the other one is here", other.span)] if other.span is not None else (),
+            related=[Related("the other one is here", built.place(other.name, "virtual_router_id"))],
         )
 
 
-def _free_vrid(instance: VrrpInstance, instances: list[VrrpInstance]) -> str:
+def _free_vrid(instance: VrrpInstance, instances: Sequence[VrrpInstance]) -> str:
     """A VRID that is not taken on the same interface."""
     taken = {other.vrid for other in instances if other.interface == instance.interface}
     free = next((vrid for vrid in range(instance.vrid, 256) if vrid not in taken), None)
@@ -216,7 +233,6 @@ def _sync_groups(
                 notify=build_notify(ctx, settings, defaults.scripts),
                 smtp_alert=settings.value("smtp_alert", defaults.smtp_alert),
                 sync_group_tracking_weight="sync_group_tracking_weight" in settings,
-                span=block.span,
             )
         )
     return tuple(found)

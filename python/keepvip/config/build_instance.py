@@ -136,7 +136,6 @@ class _Builder:
             notify=build_notify(self.ctx, settings, defaults.scripts),
             smtp_alert=settings.value("smtp_alert", defaults.smtp_alert),
             notify_priority_changes=settings.value("notify_priority_changes", defaults.notify_priority_changes),
-            span=self.node.statement_span,
         )
         return instance, settings
 
@@ -232,7 +231,7 @@ class _Builder:
             elif name == "mcast_dst_ip":
                 self.mcast_dst = self._group(setting)
             elif name == "native_ipv6":
-                self._take_family(6, setting.span, "native_ipv6")
+                self._take_family(6, setting, "native_ipv6")
         excluded, more_refused = build_addresses(self.ctx, self.settings.get("virtual_ipaddress_excluded"))
         self.family = self.family or 4
         seen: dict[tuple[str, int, str | None], Node] = {}
@@ -242,27 +241,28 @@ class _Builder:
             refused or more_refused,
         )
 
-    def _take_family(self, family: int, place: Span | None, what: str) -> bool:
+    def _take_family(self, family: int, place: Setting | Node, what: str) -> bool:
         if self.family in {0, family}:
             self.family = family
             return True
         self.ctx.diagnostics.error(
             "family-mismatch",
             f"{what} is IPv{family}, but `{self.name}` is an IPv{self.family} instance: it is ignored",
-            place,
+            place.span,
             hint="virtual_ipaddress_excluded takes addresses of either family" if what.startswith("`") else "",
         )
         return False
 
     def _is_of_family(self, entry: Placed) -> bool:
         address, node = entry
-        if address.family == self.family:
+        if self.family in {0, address.family}:
+            self.family = address.family
             return True
-        return self._take_family(address.family, node.span, f"`{address.address}`")
+        return self._take_family(address.family, node, f"`{address.address}`")
 
     def _host(self, setting: Setting) -> str | None:
         address = setting.value
-        if isinstance(address, Address) and self._take_family(address.family, setting.span, setting.keyword.name):
+        if isinstance(address, Address) and self._take_family(address.family, setting, setting.keyword.name):
             return address.text
         return None
 
@@ -278,7 +278,7 @@ class _Builder:
                 expected="ff02::/16" if address.family == 6 else "224.0.0.0/4",
             )
             return None
-        return address.text if self._take_family(address.family, setting.span, "mcast_dst_ip") else None
+        return address.text if self._take_family(address.family, setting, "mcast_dst_ip") else None
 
     def _version(self) -> None:
         settings = self.settings

@@ -47,16 +47,15 @@ class Lint:
         self.diagnostics = diagnostics
         self.facts = facts
 
-    def place(self, instance: VrrpInstance, keyword: str) -> Span | None:
+    def place(self, instance: VrrpInstance, keyword: str) -> Span:
         """Where a setting of an instance stands; the instance itself if it is not set there."""
-        setting = self.built.instance_settings[instance.name].get(keyword)
-        return setting.span if setting is not None else instance.span
+        return self.built.place(instance.name, keyword)
 
-    def address_place(self, instance: VrrpInstance, address: VirtualAddress) -> Span | None:
+    def address_place(self, instance: VrrpInstance, address: VirtualAddress) -> Span:
         """Where an address of an instance stands."""
-        settings = self.built.instance_settings[instance.name]
         for keyword in ("virtual_ipaddress", "virtual_ipaddress_excluded"):
-            for block in settings[keyword].all() if keyword in settings else ():
+            setting = self.built.setting(instance.name, keyword)
+            for block in setting.all() if setting is not None else ():
                 for node in block.node.children or ():
                     if node.keyword.partition("/")[0].lower() == address.address:
                         return node.span
@@ -124,7 +123,7 @@ def _address_in_two_instances(lint: Lint) -> None:
                     f"`{address.address}` belongs to `{other.name}` and to `{instance.name}`: the one that leaves"
                     " MASTER takes it away from the other",
                     lint.address_place(instance, address),
-                    related=[Related("it is also here", place)] if place is not None else (),
+                    related=[Related("it is also here", place)],
                 )
 
 

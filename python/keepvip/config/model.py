@@ -3,8 +3,8 @@
 Every struct is frozen and holds final values: the defaults of `global_defs`, strict mode and the protocol version are
 already applied, so a consumer never looks anything up a second time. Times are integers with their unit in the name.
 
-Two configurations compare equal when they mean the same: `span` (where it was written) takes no part in `==` or
-`hash`, so moving a block to another line is not a change.
+Two configurations compare equal when they mean the same: where something was written takes no part in `==` or `hash`,
+so moving a block to another line is not a change.
 """
 
 from __future__ import annotations
@@ -33,21 +33,7 @@ InstanceKey = tuple[int, int, str, str]
 """(VRID, family, interface, destination group): who an instance *is*, over reloads and between nodes."""
 
 
-class Placed(msgspec.Struct, frozen=True, kw_only=True, gc=False, eq=False):
-    """A struct that knows where it was written; the place takes no part in comparisons."""
-
-    span: Span | None = None
-
-    def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other):
-            return NotImplemented
-        return all(getattr(self, field) == getattr(other, field) for field in self.__struct_fields__ if field != "span")
-
-    def __hash__(self) -> int:
-        return hash(tuple(getattr(self, field) for field in self.__struct_fields__ if field != "span"))
-
-
-class Script(Placed, frozen=True, kw_only=True, gc=False, eq=False):
+class Script(msgspec.Struct, frozen=True, kw_only=True, gc=False, eq=False):
     """A command to run. `argv` is final: split and unescaped by the script tokenizer (config-language.md 2)."""
 
     argv: tuple[str, ...]
@@ -59,6 +45,18 @@ class Script(Placed, frozen=True, kw_only=True, gc=False, eq=False):
     """None = the primary group of `user`."""
     supplementary_groups: bool = False
     """Run with the supplementary groups of the user (`set_supplementary_groups`, or a group written `:GROUP`)."""
+    span: Span | None = None
+    """Where it was written; no part of comparisons."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Script) and self._meaning == other._meaning
+
+    def __hash__(self) -> int:
+        return hash(self._meaning)
+
+    @property
+    def _meaning(self) -> tuple[object, ...]:
+        return (self.argv, self.text, self.user, self.group, self.supplementary_groups)
 
 
 class VirtualAddress(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -140,7 +138,7 @@ class NotifyScripts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return any(getattr(self, field) for field in self.__struct_fields__)
 
 
-class VrrpInstance(Placed, frozen=True, kw_only=True, gc=False, eq=False):
+class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One virtual router, as the engine runs it."""
 
     name: str
@@ -187,7 +185,7 @@ class VrrpInstance(Placed, frozen=True, kw_only=True, gc=False, eq=False):
         return (self.vrid, self.family, self.interface, self.mcast_dst)
 
 
-class SyncGroup(Placed, frozen=True, kw_only=True, gc=False, eq=False):
+class SyncGroup(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Instances that move together."""
 
     name: str

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from keepvip.config.load import LoadResult
-    from keepvip.config.model import Config, VirtualAddress, VrrpInstance
+    from keepvip.config.model import Config, SyncGroup, VirtualAddress, VrrpInstance
     from keepvip.config.source import Span
 
 __all__ = ["Node", "compare"]
@@ -37,10 +37,17 @@ class Node:
         """An instance by name."""
         return self._by_name.get(name)
 
-    def place(self, instance: VrrpInstance, keyword: str) -> Span | None:
+    def place(self, instance: VrrpInstance, keyword: str) -> Span:
         """Where a setting stands; the instance itself if it is left to its default."""
-        setting = self._built.instance_settings[instance.name].get(keyword)
-        return setting.span if setting is not None else instance.span
+        return self._built.place(instance.name, keyword)
+
+    def head(self, instance: VrrpInstance) -> Span:
+        """Where an instance begins."""
+        return self._built.place(instance.name, "")
+
+    def group_place(self, group: SyncGroup) -> Span:
+        """Where a sync group begins."""
+        return self._built.group_place(group.name)
 
 
 def compare(nodes: Sequence[Node]) -> Diagnostics:
@@ -228,7 +235,9 @@ class _Pair:
                 other = theirs.get(mate)
                 if other is None or {self.matched.get(m) for m in group.members} != set(other.members):
                     self._say_group(
-                        "sync-groups-differ", group.span, other.span if other is not None else there.span,
+                        "sync-groups-differ",
+                        self.left.group_place(group),
+                        self.right.group_place(other) if other is not None else self.right.head(there),
                         f"sync group `{group.name}` has other members in {self.right.label}",
                         "what moves together must be the same on every node",
                     )  # fmt: skip
@@ -237,7 +246,7 @@ class _Pair:
                     ranks.setdefault(1 if here.priority > there.priority else -1, member)
             if len(ranks) > 1:
                 self._say_group(
-                    "group-disagrees", group.span, None,
+                    "group-disagrees", self.left.group_place(group), None,
                     f"in sync group `{group.name}` {self.left.label} has the higher priority for `{ranks[1]}` and the"
                     f" lower one for `{ranks[-1]}`: the group cannot settle",
                     "give all members of a sync group the same priority on a node",
@@ -247,7 +256,7 @@ class _Pair:
             if name is not None and name not in ours:
                 here = self.left.instance(name)
                 self._say_group(
-                    "sync-groups-differ", here.span if here else None, group.span,
+                    "sync-groups-differ", self.left.head(here) if here else None, self.right.group_place(group),
                     f"`{name}` is in sync group `{group.name}` in {self.right.label} only",
                     "what moves together must be the same on every node",
                 )  # fmt: skip
@@ -289,7 +298,7 @@ class _Pair:
         there: str = "",
     ) -> None:
         place = self.right.place(theirs, keyword)
-        related = [Related(f"in {self.right.label}" + (f": {there}" if there else ""), place)] if place else []
+        related = [Related(f"in {self.right.label}" + (f": {there}" if there else ""), place)]
         say = self.diagnostics.error if error else self.diagnostics.warning
         say(
             code, f"`{ours.name}`: {message}", self.left.place(ours, keyword), hint=hint, related=related,

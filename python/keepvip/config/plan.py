@@ -19,7 +19,6 @@ __all__ = ["FieldChange", "GroupChange", "InstanceChange", "Plan", "plan"]
 
 _SECRET = frozenset({"authentication"})
 _ADDRESS_FIELDS = frozenset({"addresses", "excluded"})
-_NOT_COMPARED = frozenset({"span"})
 
 
 class FieldChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,7 +135,7 @@ def _instance_change(was: VrrpInstance, now: VrrpInstance) -> InstanceChange | N
     hidden: list[str] = []
     for field in now.__struct_fields__:
         old, new = getattr(was, field), getattr(now, field)
-        if field in _NOT_COMPARED or field == "name" or field in _ADDRESS_FIELDS or old == new:
+        if field == "name" or field in _ADDRESS_FIELDS or old == new:
             continue
         if field in _SECRET or isinstance(old, msgspec.Struct) or isinstance(new, msgspec.Struct):
             hidden.append(field)
@@ -177,7 +176,7 @@ def _group_changes(before: Mapping[str, SyncGroup], after: Mapping[str, SyncGrou
             settings_changed=tuple(
                 field
                 for field in group.__struct_fields__
-                if field not in {"span", "name"}
+                if field != "name"
                 and getattr(was, field) != getattr(group, field)
                 and (field != "members" or set(was.members) == set(group.members))
             ),

@@ -110,9 +110,11 @@ class Setting:
 class Settings(dict[str, Setting]):
     """The settings of one block by name, in the order of their first occurrence."""
 
+    __slots__ = ("refused",)
+
     def __init__(self) -> None:
         super().__init__()
-        self.refused: set[str] = set()
+        self.refused: frozenset[str] = frozenset()
         """Keywords that were given with a value that is not legal."""
 
     def value(self, name: str, default: T) -> T:
@@ -134,7 +136,7 @@ def read_block(ctx: Context, nodes: Iterable[Node], block: Block, *, ignored: bo
             keyword = _check_support(ctx, node, keyword, block, ignored=ignored)
         value = _read_value(ctx, node, keyword)
         if value is REFUSED:
-            found.refused.add(keyword.name)
+            found.refused |= {keyword.name}
             continue
         if keyword.block is not None:
             if not node.children and keyword.block.kind != "keywords":

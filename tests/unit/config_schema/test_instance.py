@@ -368,7 +368,7 @@ def test_two_instances_may_share_a_vrid_if_something_tells_them_apart(compiled: 
 def test_a_duplicate_vrid_shows_both_places_and_a_free_number(compiled: Compile) -> None:
     other = file("").replace("instance a", "instance b").replace("192.0.2.1", "192.0.2.2")
     (found,) = compiled(file("") + other).diagnostics
-    assert [related.span.number for related in found.related] == [4]
+    assert [related.span.number for related in found.related] == [6]
     assert "such as 6" in found.hint
 
 

@@ -130,11 +130,12 @@ def test_backup_node(compiled: Compile) -> None:
 
 
 def test_places_are_those_of_the_file(compiled: Compile) -> None:
-    config = compiled(MASTER, HOST).config
-    assert config is not None
-    first = config.instances[0].span
-    assert first is not None
-    assert (first.number, first.column, first.length) == (15, 1, len("vrrp_instance RH_EXT"))
+    built = compiled(MASTER, HOST).built
+    head = built.place("RH_EXT", "nopreempt")
+    assert (head.number, head.column, head.length) == (15, 1, len("vrrp_instance RH_EXT"))
+    priority = built.place("RH_EXT", "priority")
+    assert (priority.number, priority.column, priority.length) == (19, 5, len("priority 100"))
+    assert built.group_place("VG1").number == 9
 
 
 def test_the_place_is_no_part_of_the_meaning(compiled: Compile) -> None:
