@@ -1,0 +1,231 @@
+"""Turns events into scripts and mails: who is told what, in which order (vrrp-behaviour.md 13.1, 13.2, 15).
+
+Everything is queued at once and done later; `handle` never waits. To a reload instances are known by their key, not by
+their name: one that was only renamed keeps its queue and its history (vrrp-behaviour.md 16).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from keepvip import event
+from keepvip.event import Reason, State
+from keepvip.notify.counters import NotifyCounters
+from keepvip.notify.gate import Gate
+from keepvip.notify.owner import Owner
+from keepvip.notify.queue import PATIENCE_S, ScriptQueue
+from keepvip.notify.runner import Runner
+from keepvip.notify.script_host import RealHost
+from keepvip.notify.smtp import RETRY_S, Mailer
+from keepvip.notify.vetting import Vetting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from keepvip.config.model import Config
+    from keepvip.event import EngineSnapshot, Event
+    from keepvip.notify.script_host import ScriptHost
+
+__all__ = ["Notifier"]
+
+log = logging.getLogger(__name__)
+
+
+class Notifier:
+    """Scripts and mail. All methods belong to the event loop's thread.
+
+    On a reload call `reconfigure` next to `Engine.apply`, in either order but with no event handled in between.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        daemon_uid: int | None = None,
+        make_host: Callable[[], ScriptHost] | None = None,
+        patience_s: float = PATIENCE_S,
+        mail_retry_s: float = RETRY_S,
+    ) -> None:
+        """`daemon_uid`: who the scripts' rules take the daemon to be; None = who it is."""
+        self._counters = NotifyCounters()
+        self._patience_s = patience_s
+        self._make_host: Callable[[], ScriptHost] = make_host or (lambda: RealHost(daemon_uid))
+        self._runner = Runner()
+        self._gate = Gate()
+        self._mailer = Mailer(config.global_defs, self._counters, retry_s=mail_retry_s)
+        self._host = os.uname().nodename
+        self._said: set[str] = set()
+        self._vetting: Vetting | None = None
+        self._instances: dict[str, Owner] = {}
+        self._groups: dict[str, Owner] = {}
+        self._departed: dict[str, Owner] = {}
+        """Instances that a reload removed and the engine has not reported as deleted yet."""
+        self._leaving: list[ScriptQueue] = []
+        """Queues of what is removed, until they are empty."""
+        self._stopping = False
+        self._config = config
+        self._take(config)
+
+    def start(self) -> None:
+        """Looks at the scripts now and not at the first event, so that what is wrong with them is said early."""
+        self._commands()
+
+    def counters(self) -> NotifyCounters:
+        """What was done so far; a copy."""
+        return msgspec.structs.replace(self._counters)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing runs, nothing waits, no mail is on its way."""
+        return self._mailer.idle and all(queue.idle for queue in self._queues())
+
+    def reconfigure(self, config: Config) -> None:
+        """Takes over a configuration. Scripts that are queued already are run as they were configured then."""
+        self._take(config)
+        self._mailer.reconfigure(config.global_defs)
+        self._vetting = None
+        self._commands()
+
+    def handle(self, what: Event) -> None:
+        """Queues what an event asks for."""
+        match what:
+            case event.Transition():
+                self._transition(what)
+            case event.GroupTransition():
+                group = self._groups.get(what.group)
+                if group is not None and not self._stopping:
+                    self._tell(group, what.new.name, what.at_ns)
+            case event.MasterRxLowerPriority():
+                owner = self._instances.get(what.instance)
+                if owner is not None and not self._stopping:
+                    owner.queue.put(owner.rx_lower_batch(self._commands()))
+            case event.PriorityChange():
+                owner = self._instances.get(what.instance)
+                if owner is not None:
+                    owner.priority = what.priority
+            case event.Deleted():
+                self._deleted(what)
+            case _:
+                pass
+
+    def resync(self, snapshot: EngineSnapshot) -> None:
+        """After `EventsLost`: reports every state that differs from the one reported last."""
+        now_ns = time.time_ns()
+        states: dict[str, State] = {}
+        for status in snapshot.instances:
+            states[status.name] = status.state
+            owner = self._instances.get(status.name)
+            if owner is not None and status.state is not State.INIT and owner.told != status.state.name:
+                owner.priority = status.priority
+                self._tell(owner, status.state.name, now_ns)
+        for group in self._config.sync_groups:
+            members = {states[name] for name in group.members if name in states}
+            owner = self._groups.get(group.name)
+            if owner is None or not members or State.INIT in members:
+                continue
+            if State.FAULT in members:
+                state = State.FAULT
+            else:
+                state = State.MASTER if members == {State.MASTER} else State.BACKUP
+            if owner.told is not None and owner.told != state.name:
+                self._tell(owner, state.name, now_ns)
+
+    async def stop(self, timeout_s: float = 1.0) -> None:
+        """Reports STOP for everything, gives it `timeout_s`, and ends what is left: scripts killed, mails dropped."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        self._stopping = True
+        commands = self._commands()
+        now_ns = time.time_ns()
+        ends = []
+        finals = [*self._instances.values(), *self._groups.values()]
+        for owner in finals:
+            batch = owner.batch("STOP", commands)
+            self._mail(owner, "STOP", now_ns)
+            ends.append(owner.queue.stop(batch, deadline))
+        last = {id(owner.queue) for owner in finals}
+        ends += [queue.stop(None, deadline) for queue in self._queues() if id(queue) not in last]
+        await asyncio.gather(self._mailer.stop(deadline), *ends)
+        commands.cancel()
+        await self._runner.close()
+
+    def _transition(self, what: event.Transition) -> None:
+        owner = self._instances.get(what.instance)
+        if owner is None:
+            log.debug("No instance %s is configured for notification", what.instance)
+            return
+        owner.priority = what.priority
+        if self._stopping or what.new is State.INIT or what.reason in {Reason.SHUTDOWN, Reason.REMOVED}:
+            return  # reported as STOP by `stop`, or as what `Deleted` asks for
+        self._tell(owner, what.new.name, what.at_ns)
+
+    def _deleted(self, what: event.Deleted) -> None:
+        owner = self._departed.pop(what.instance, None) or self._instances.get(what.instance)
+        if owner is None or owner.gone or self._stopping:
+            return
+        owner.gone = True
+        if owner.queue not in self._leaving:
+            self._leaving.append(owner.queue)
+        self._tell(owner, "DELETED" if owner.notify.deleted else "FAULT", what.at_ns)
+
+    def _tell(self, owner: Owner, state: str, at_ns: int) -> None:
+        owner.told = state
+        owner.queue.put(owner.batch(state, self._commands()))
+        self._mail(owner, state, at_ns)
+
+    def _mail(self, owner: Owner, state: str, at_ns: int) -> None:
+        if not self._mailer.enabled:
+            return
+        text = owner.mail(state, self._config.global_defs, self._host)
+        if text is not None:
+            self._mailer.put(text, at_ns)
+
+    def _commands(self) -> Vetting:
+        if self._vetting is None:
+            self._vetting = Vetting(self._config, self._make_host, said=self._said)
+        return self._vetting
+
+    def _queues(self) -> list[ScriptQueue]:
+        self._leaving = [queue for queue in self._leaving if not queue.idle]
+        owners = [*self._instances.values(), *self._groups.values(), *self._departed.values()]
+        unique = {id(queue): queue for queue in (*self._leaving, *(owner.queue for owner in owners))}
+        return list(unique.values())
+
+    def _take(self, config: Config) -> None:
+        """Matches owners with a configuration: instances by key, groups by name."""
+        self._config = config
+        self._runner.umask = config.global_defs.umask
+        known = [*self._departed.values(), *self._instances.values()]
+        before = {owner.key: owner for owner in known if not owner.gone}
+        wanted = {instance.key for instance in config.instances}
+        predecessors = {owner.name: owner for owner in known if owner.key not in wanted}
+        self._instances, self._departed = {}, {}
+        for instance in config.instances:
+            owner = before.pop(instance.key, None)
+            if owner is not None:
+                owner.adopt(instance)
+            else:  # of the same name, but another one: its scripts come after those of the one that goes
+                predecessor = predecessors.get(instance.name)
+                owner = Owner(instance, self._new_queue() if predecessor is None else predecessor.queue)
+            self._instances[instance.name] = owner
+        for owner in before.values():
+            self._departed[owner.name] = owner
+        groups = self._groups
+        self._groups = {}
+        for group in config.sync_groups:
+            found = groups.pop(group.name, None)
+            if found is None:
+                found = Owner(group, self._new_queue())
+            else:
+                found.adopt(group)
+            self._groups[group.name] = found
+        self._leaving += [owner.queue for owner in groups.values()]
+
+    def _new_queue(self) -> ScriptQueue:
+        return ScriptQueue("", self._runner, self._gate, self._counters, patience_s=self._patience_s)

@@ -1,0 +1,53 @@
+"""Vets the scripts of a configuration in a thread, while events already come in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from keepvip.notify.offload import off_loop
+from keepvip.notify.security import SECURITY_VIOLATION, Report, vet_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from keepvip.config.model import Config, Script
+    from keepvip.notify.command import Command
+    from keepvip.notify.script_host import ScriptHost
+
+__all__ = ["Vetting"]
+
+log = logging.getLogger(__name__)
+
+
+class Vetting:
+    """The commands of one configuration, as soon as they are known. Made inside the event loop."""
+
+    def __init__(self, config: Config, make_host: Callable[[], ScriptHost], *, said: set[str]) -> None:
+        """`said`: codes of what is said only once per process; it is added to."""
+        self._said = said
+        self._task = asyncio.get_running_loop().create_task(self._vet(config, make_host), name="vet scripts")
+
+    async def command(self, script: Script) -> Command | None:
+        """Waits until the script was vetted; None: it must not run."""
+        report = await asyncio.shield(self._task)
+        return report.commands.get(script)
+
+    def cancel(self) -> None:
+        """The daemon stops; nobody waits for the rest."""
+        self._task.cancel()
+
+    async def _vet(self, config: Config, make_host: Callable[[], ScriptHost]) -> Report:
+        try:
+            report = await off_loop(lambda: vet_config(config, make_host()), name="vet scripts")
+        except Exception:
+            log.exception("The scripts of the configuration could not be looked at, so none of them is run")
+            return Report(commands={}, findings=())
+        for finding in report.findings:
+            if finding.code == SECURITY_VIOLATION:
+                if finding.code in self._said:
+                    continue
+                self._said.add(finding.code)
+            log.log(logging.ERROR if finding.disabled else logging.WARNING, "%s", finding.message)
+        return report

@@ -1,0 +1,289 @@
+"""One script: how it is started, what it finds, and how its end is told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from keepvip.notify.command import Command, Identity
+from keepvip.notify.runner import Ending, Outcome, Runner
+
+root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def alive(pid: int) -> bool:
+    """Whether a process exists and is not a zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in {b"Z", b"X"}
+
+
+def children(parent: int) -> list[int]:
+    """All children of a process, zombies too."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            if int((entry / "stat").read_bytes().rpartition(b")")[2].split()[1]) == parent:
+                found.append(int(entry.name))
+    return found
+
+
+async def test_exit_status(runner, scripts, command) -> None:
+    assert (await runner.run(command(scripts.write("ok", "exit 0")), timeout_s=10)).ok
+    outcome = await runner.run(command(scripts.write("bad", "exit 3")), timeout_s=10)
+    assert (outcome.ending, outcome.exit_code, outcome.ok) == (Ending.EXITED, 3, False)
+    assert "exit status 3 after 0." in str(outcome)
+
+
+async def test_killed_by_somebody_else(runner, scripts, command) -> None:
+    outcome = await runner.run(command(scripts.write("x", "kill -9 $$")), timeout_s=10)
+    assert (outcome.ending, outcome.signal) == (Ending.SIGNALLED, signal.SIGKILL)
+    assert "killed by SIGKILL" in str(outcome)
+
+
+async def test_failure_to_start_is_an_outcome(runner, scripts, command) -> None:
+    outcome = await runner.run(command(scripts.directory / "missing"), timeout_s=10)
+    assert outcome.ending is Ending.NOT_STARTED
+    assert str(outcome) == "could not be started: No such file or directory"
+    outcome = await runner.run(command(scripts.write("x", "", mode=0o644)), timeout_s=10)
+    assert str(outcome) == "could not be started: Permission denied"
+    outcome = await runner.run(command(scripts.write("y", "", head="#!/no/such/shell\n")), timeout_s=10)
+    assert outcome.ending is Ending.NOT_STARTED
+
+
+async def test_command_line_beyond_all_limits(runner, command) -> None:
+    for length in (300_000, 2_000_000):
+        outcome = await runner.run(command("/bin/true", "x" * length), timeout_s=10)
+        assert outcome.ending is Ending.NOT_STARTED
+    assert (await runner.run(command("/bin/true"), timeout_s=10)).ok
+
+
+@pytest.mark.parametrize("head", ["#!/bin/sh\n", ""], ids=["interpreter line", "through the shell"])
+async def test_arguments_arrive_as_they_are(runner, scripts, command, head) -> None:
+    script = scripts.write("x", 'for word; do echo "<$word>" >> $LOG; done', head=head)
+    words = ["a b", "", "'quoted'", '"', "$HOME", "*", "; false", "ünicode", "\udcff"]
+    assert (await runner.run(command(script, *words), timeout_s=10)).ok
+    lines = scripts.log.read_bytes().decode(errors="surrogateescape").splitlines()
+    assert lines == [f"<{word}>" for word in words]
+
+
+async def test_binary_runs_without_a_shell(runner, command) -> None:
+    assert (await runner.run(command("/bin/sh", "-c", 'test "$PPID" = "$0"', "x"), timeout_s=10)).exit_code == 1
+    outcome = await runner.run(command("/usr/bin/test", "-n", "$(true)"), timeout_s=10)
+    assert outcome.ok, "a shell has looked at the words"
+
+
+async def test_environment(runner, scripts, command, monkeypatch) -> None:
+    monkeypatch.setenv("IFS", ",")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/nowhere")
+    monkeypatch.setenv("LD_PRELOAD", "")
+    monkeypatch.setenv("KEEPVIP_TEST", "kept")
+    assert (await runner.run(command(scripts.write("x", "env >> $LOG")), timeout_s=10)).ok
+    names = {line.partition("=")[0] for line in scripts.lines}
+    assert {"PATH", "KEEPVIP_TEST"} <= names
+    assert not {"IFS", "LD_PRELOAD", "LD_LIBRARY_PATH"} & names
+
+
+async def test_descriptors_group_and_signals(runner, scripts, command) -> None:
+    with open(os.devnull) as extra:  # noqa: PTH123
+        os.set_inheritable(extra.fileno(), True)
+        body = """
+        for fd in 0 1 2 3 4 5 6 7 8 9; do test -e /proc/$$/fd/$fd && echo $fd $(readlink /proc/$$/fd/$fd); done > $LOG.fd
+        cut -d' ' -f1,5 /proc/$$/stat >> $LOG
+        grep -E '^Sig(Blk|Ign)' /proc/self/status >> $LOG
+        """
+        previous = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        try:
+            assert (await runner.run(command(scripts.write("x", body)), timeout_s=10)).ok
+        finally:
+            signal.signal(signal.SIGUSR1, previous)
+    descriptors = Path(f"{scripts.log}.fd").read_text().split()
+    shown = dict(zip(descriptors[::2], descriptors[1::2], strict=True))
+    # while the loop writes its file, the shell keeps its own standard output (1) and the script (10) elsewhere
+    assert {fd: path for fd, path in shown.items() if fd in {"0", "2"}} == {"0": "/dev/null", "2": "/dev/null"}
+    assert set(shown) <= {"0", "1", "2"}
+    pid, group = scripts.lines[0].split()
+    assert pid == group
+    assert {line.split()[1] for line in scripts.lines[1:]} == {"0" * 16}
+
+
+@root
+async def test_normal_scheduling(scripts, command) -> None:
+    previous = os.getpriority(os.PRIO_PROCESS, 0)
+    runner = Runner()
+    os.setpriority(os.PRIO_PROCESS, 0, -5)
+    try:
+        script = scripts.write("x", "cut -d' ' -f19,41 /proc/$$/stat >> $LOG")
+        assert (await runner.run(command(script), timeout_s=10)).ok
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, previous)
+        await runner.close()
+    assert scripts.lines == ["0 0"]  # nice, SCHED_OTHER
+
+
+@root
+async def test_user_group_and_supplementary_groups(runner, scripts) -> None:
+    script = scripts.write("x", "echo $(id -u) $(id -g) $(id -G) >> $LOG")
+
+    def as_user(groups: tuple[int, ...]) -> Command:
+        identity = Identity(uid=65534, gid=12345, groups=groups, switch=True)
+        return Command(path=str(script), argv=(str(script),), text="x", identity=identity)
+
+    assert (await runner.run(as_user(()), timeout_s=10)).ok
+    assert (await runner.run(as_user((5, 12345)), timeout_s=10)).ok
+    assert scripts.lines == ["65534 12345 12345", "65534 12345 12345 5"]
+
+
+async def test_umask(runner, scripts, command) -> None:
+    runner.umask = 0o027
+    script = scripts.write("x", "umask >> $LOG")
+    assert (await runner.run(command(script), timeout_s=10)).ok
+    assert scripts.lines == ["0027"]
+
+
+async def test_time_out_ends_the_whole_tree(runner, scripts, command) -> None:
+    """Grandchildren in the background and processes deaf to SIGTERM included; nothing is left, not even a zombie."""
+    body = """
+    trap '' TERM
+    (sh -c 'trap "" TERM; echo $$ >> $0; while :; do sleep 1; done' $LOG) &
+    echo $$ >> $LOG
+    while :; do sleep 1; done
+    """
+    running = await runner.start(command(scripts.write("x", body)))
+    while len(scripts.lines) < 2:
+        await asyncio.sleep(0.01)
+    pids = [int(line) for line in scripts.lines]
+    assert all(alive(pid) for pid in pids)
+    running.end(Ending.TIMED_OUT, grace_s=0.3)
+    outcome = await asyncio.wait_for(running.wait(), 10)
+    assert outcome.ending is Ending.TIMED_OUT
+    assert outcome.signal == signal.SIGKILL
+    assert outcome.took_us >= 300_000
+    assert not any(alive(pid) for pid in pids)
+    assert children(runner._spawner.pid) == []
+
+
+async def test_time_out_of_run(runner, scripts, command) -> None:
+    started = time.monotonic()
+    outcome = await runner.run(command("/bin/sleep", "100"), timeout_s=0.1)
+    assert outcome.ending is Ending.TIMED_OUT
+    assert time.monotonic() - started < 1.5, "it obeyed SIGTERM, so nobody waits for the time of SIGKILL"
+    assert str(outcome).startswith("timed out and was ended after 0.1")
+
+
+async def test_the_end_is_told_only_when_nothing_is_left(runner, scripts, command) -> None:
+    """The script dies of SIGTERM at once, a child of it does not: its successor must not run beside that child."""
+    body = """
+    sh -c 'trap "" TERM; echo $$ >> $0; while :; do sleep 1; done' $LOG &
+    wait
+    """
+    running = await runner.start(command(scripts.write("x", body)))
+    while not scripts.lines:
+        await asyncio.sleep(0.01)
+    child = int(scripts.lines[0])
+    running.end(Ending.TIMED_OUT, grace_s=0.5)
+    outcome = await asyncio.wait_for(running.wait(), 10)
+    assert not alive(child)
+    assert outcome.took_us >= 500_000
+
+
+async def test_background_processes_of_a_script_are_left_alone(runner, scripts, command) -> None:
+    """A hook that starts a service ends, the service stays."""
+    script = scripts.write("x", "sleep 100 & echo $! >> $LOG")
+    assert (await runner.run(command(script), timeout_s=10)).ok
+    child = int(scripts.lines[0])
+    assert alive(child)
+    os.kill(child, signal.SIGKILL)
+
+
+async def test_no_zombies_after_many(runner, scripts, command) -> None:
+    script = scripts.write("x", "echo done >> $LOG")
+    outcomes = await asyncio.gather(*(runner.run(command(script), timeout_s=30) for _ in range(100)))
+    assert all(outcome.ok for outcome in outcomes)
+    assert len(scripts.lines) == 100
+    assert children(runner._spawner.pid) == []
+
+
+async def test_cancelling_ends_the_script(runner, scripts, command, until) -> None:
+    script = scripts.write("x", "echo $$ >> $LOG; exec sleep 100")
+    task = asyncio.create_task(runner.run(command(script), timeout_s=60))
+    await until(lambda: scripts.lines)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until(lambda: not alive(int(scripts.lines[0])))
+
+
+async def test_loss_of_the_starting_process(runner, scripts, command, until, caplog) -> None:
+    """It is killed: its scripts get SIGTERM, are told to be lost, and the next script gets a new one."""
+    script = scripts.write("x", "trap 'echo term >> $LOG; exit' TERM; echo up >> $LOG; while :; do sleep 0.05; done")
+    running = await runner.start(command(script))
+    await until(lambda: scripts.lines)
+    first = runner._spawner.pid
+    os.kill(first, signal.SIGKILL)
+    outcome = await asyncio.wait_for(running.wait(), 10)
+    assert outcome == Outcome(ending=Ending.LOST, detail="it ended")
+    await until(lambda: scripts.lines == ["up", "term"])
+    assert "The process that starts scripts is lost" in caplog.text
+    assert (await runner.run(command("/bin/true"), timeout_s=10)).ok
+    assert runner._spawner.pid != first
+    await until(lambda: first not in children(os.getpid()))
+
+
+async def test_a_starting_process_that_no_longer_answers(runner, scripts, command, monkeypatch) -> None:
+    monkeypatch.setattr("keepvip.notify.runner.ANSWER_S", 0.1)
+    running = await runner.start(command("/bin/sleep", "100"))
+    os.kill(runner._spawner.pid, signal.SIGSTOP)
+    running.end(Ending.TIMED_OUT, grace_s=0.1)
+    outcome = await asyncio.wait_for(running.wait(), 10)
+    assert (outcome.ending, outcome.detail) == (Ending.LOST, "it does not answer")
+    assert (await runner.run(command("/bin/true"), timeout_s=10)).ok
+
+
+async def test_no_interpreter(runner, command, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/no/python")
+    outcome = await runner.run(command("/bin/true"), timeout_s=10)
+    assert outcome.ending is Ending.NOT_STARTED
+    assert "the process that starts scripts cannot be started" in str(outcome)
+
+
+async def test_scripts_die_with_the_daemon(scripts, until) -> None:
+    """kill -9 of the daemon: the script gets SIGTERM, and the starting process does not stay either."""
+    script = scripts.write("x", "trap 'echo term >> $LOG; exit' TERM; echo $PPID >> $LOG; while :; do sleep 0.05; done")
+    daemon = textwrap.dedent(f"""
+        import asyncio, os
+        from keepvip.notify.command import Command, Identity
+        from keepvip.notify.runner import Runner
+        async def main():
+            identity = Identity(uid=0, gid=0, switch=False)
+            await Runner().run(Command(path={str(script)!r}, argv=("x",), text="x", identity=identity), timeout_s=60)
+        asyncio.run(main())
+    """)
+    process = subprocess.Popen([sys.executable, "-c", daemon])
+    try:
+        await until(lambda: scripts.lines, timeout_s=20)
+    finally:
+        process.kill()
+        process.wait()
+    starter = int(scripts.lines[0])
+    await until(lambda: scripts.lines[1:] == ["term"])
+    await until(lambda: not alive(starter))
+
+
+def test_outcomes_read_well() -> None:
+    stuck = Outcome(ending=Ending.TIMED_OUT, took_us=62_000_000, detail=", but it outlives SIGKILL")
+    assert str(stuck) == "timed out and was ended after 62.000 s, but it outlives SIGKILL"
+    assert str(Outcome(ending=Ending.SIGNALLED, signal=250)) == "killed by signal 250 after 0.000 s"
+    assert str(Outcome(ending=Ending.LOST, detail="why")) == "lost: why"
+    assert str(Outcome(ending=Ending.STOPPED, took_us=1500)) == "ended by the stop of the daemon after 0.002 s"
