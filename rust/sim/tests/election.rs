@@ -391,19 +391,57 @@ fn a_sync_group_takeover_waits_for_the_last_deadline_only() {
 }
 
 #[test]
-fn a_paused_master_that_was_replaced_by_a_lower_one_asserts_itself_once() {
+fn a_paused_master_that_was_replaced_by_a_lower_one_yields_and_preempts_by_the_rules() {
     let mut world = pair();
     world.pause(0, secs(5));
     world.run(millis(4_900));
     same!(world, world.masters(0), [1]);
     let from = world.trace().len();
+    let sent_before = world.node(0).core.status(0).unwrap().stats.advert_sent;
+    world.run(secs(2));
+    same!(
+        world,
+        world.node(0).core.status(0).unwrap().stats.advert_sent,
+        sent_before
+    );
     world.run(secs(20));
     same!(world, world.masters(0), [0]);
-    same!(world, transitions(&world, 0, 0, from), []);
+    same!(
+        world,
+        transitions(&world, 0, 0, from),
+        [(State::Backup, Reason::LateWakeup), (State::Master, Reason::Preempt)]
+    );
     same!(
         world,
         transitions(&world, 1, 0, from),
         [(State::Backup, Reason::HigherPriority)]
+    );
+}
+
+#[test]
+fn a_paused_master_that_may_not_preempt_stays_away() {
+    let mut config = router(0, 50, 100);
+    config.nopreempt = true;
+    let mut world = world(vec![config, router(0, 50, 99)]);
+    world.start(0);
+    world.run(secs(5));
+    world.start(1);
+    world.run(secs(5));
+    world.pause(0, secs(5));
+    world.run(secs(30));
+    same!(world, world.masters(0), [1]);
+}
+
+#[test]
+fn a_short_pause_is_no_reason_to_yield() {
+    let mut world = pair();
+    let from = world.trace().len();
+    world.pause(0, secs(3));
+    world.run(secs(20));
+    same!(
+        world,
+        (transitions(&world, 0, 0, from), transitions(&world, 1, 0, from)),
+        (vec![], vec![])
     );
 }
 

@@ -388,6 +388,16 @@ impl Router {
         if own == PRIORITY_OWNER && advert.priority == PRIORITY_OWNER && we_win {
             return self.owner_clash(now, advert);
         }
+        if we_win && self.slept_through(now) {
+            // It is master only in its own eyes: another one took over meanwhile. It yields like anybody who comes
+            // back, and preempts after its own down time if it may. A host that keeps falling asleep would drag the
+            // addresses to and fro otherwise.
+            self.remember(now, advert);
+            return Verdict::Yield {
+                reason: Reason::LateWakeup,
+                advertise_first: false,
+            };
+        }
         if we_win {
             return if self.config.lower_prio_no_advert {
                 Verdict::Announce
@@ -405,6 +415,15 @@ impl Router {
             reason,
             advertise_first: self.config.higher_prio_send_advert,
         }
+    }
+
+    /// Whether a master was silent for so long that its own kind would have replaced it.
+    fn slept_through(&self, now: Instant) -> bool {
+        let Phase::Master(master) = &self.phase else {
+            return false;
+        };
+        let down = self.config.master_down(self.priority, self.config.advert_interval);
+        master.listening || now.since(master.last_sent) > down
     }
 
     /// Two owners and our address is the higher one: insist twice, wait, then give way.
