@@ -36,7 +36,7 @@ MAX_ORIGINS = 8
 class Definition:
     """One definition. `body` is None for a single-line one; then `text` is its value."""
 
-    __slots__ = ("body", "name", "text", "where")
+    __slots__ = ("anywhere", "body", "name", "text", "where")
 
     def __init__(self, name: str, where: Fragment, text: str = "", body: list[Fragment] | None = None) -> None:
         self.name = name
@@ -44,6 +44,8 @@ class Definition:
         """The line that defines it, from its `$`."""
         self.text = text
         self.body = body
+        self.anywhere = body is None
+        """It may stand in the middle of a line: also one that was written over several lines and is only one."""
 
     @property
     def span(self) -> Span:
@@ -102,180 +104,146 @@ class Definitions:
         A multi-line definition ends it: only the last reference of a line may be one. With `multi_line` off, those
         stay as they are, as do unknown names, circular ones, and values that would make the line too long.
         """
-        text, marks = fragment.text, fragment.marks
-        changed, at = False, 0
-        while match := _REFERENCE.search(text, at):
+        now, changed, at = fragment, False, 0
+        while match := _REFERENCE.search(now.text, at):
             start, end = match.span()
-            now = Fragment(text, fragment.source, fragment.number, fragment.offset, marks)
-            outer = marks[start] if marks is not None else None
-            outer = outer if isinstance(outer, Ref) else None
             at = end
-            name, arguments = match[1] or match[2], (match[3] or "")
-            definition = self._user.get(name)
-            if definition is not None and arguments and name not in BUILT_IN:
-                self._refuse(
-                    "definition-arguments",
-                    f"`{name}` is a definition of this configuration and takes no arguments, so this is not replaced",
-                    now,
-                    match,
-                    f"write `${{{name}}}`",
-                )
-                continue
-            if definition is None:
-                value = self._built_in(name, arguments, now, match) if name in BUILT_IN else None
-                if name not in BUILT_IN:
-                    self._undefined(name, now, match)
-                if value is None:
-                    continue
-            elif definition.body is not None:
-                if not multi_line or end < len(text):
-                    self._refuse(
-                        "definition-not-last",
-                        f"`{name}` has several lines, so it is only replaced at the end of a line",
-                        now,
-                        match,
-                        "put it on a line of its own, or behind everything else",
-                        definition,
-                    )
-                    continue
-                return Substituted(now.cut(0, start), changed, definition, _ref(now, match, outer, definition))
-            else:
-                value = definition.text
-                if outer is not None and definition in outer.chain:
-                    self._refuse(
-                        "circular-definition",
-                        f"`{name}` refers to itself" + _through(outer, definition),
-                        now,
-                        match,
-                        "a definition is replaced where it is used, not where it is written; "
-                        "give one of them another name",
-                        definition,
-                    )
-                    continue
-                if outer is not None and len(outer.chain) >= MAX_VALUE_DEPTH:
-                    self._refuse(
-                        "definition-too-deep",
-                        f"more than {MAX_VALUE_DEPTH} definitions inside each other",
-                        now,
-                        match,
-                        "",
-                        definition,
-                    )
-                    continue
-            if byte_length(text) - byte_length(match.group()) + byte_length(value) > LINE_BYTES:
-                self._refuse(
-                    "definition-too-long",
-                    f"the value of `{name}` makes the line longer than {LINE_BYTES} bytes, so it is not replaced",
-                    now,
-                    match,
-                    "a definition of several lines has no such limit",
-                    definition,
-                )
+            mark = now.marks[start] if now.marks is not None else None
+            use = _Use(now, match, mark if isinstance(mark, Ref) else None, self._user.get(match[1] or match[2]))
+            definition = use.definition
+            if definition is not None and definition.body is not None and multi_line and end == len(now.text):
+                return Substituted(now.cut(0, start), changed, definition, use.ref())
+            value = self._value(use)
+            if value is None:
                 continue
             self._budget.spend()
             marks = now.marked()
-            marks[start:end] = [_ref(now, match, outer, definition)] * len(value)
-            text = text[:start] + value + text[end:]
+            marks[start:end] = [use.ref()] * len(value)
+            text = now.text[:start] + value + now.text[end:]
+            now = Fragment(text, now.source, now.number, now.offset, marks)
             changed, at = True, start
-        return Substituted(Fragment(text, fragment.source, fragment.number, fragment.offset, marks), changed)
+        return Substituted(now, changed)
 
-    def _built_in(self, name: str, arguments: str, now: Fragment, match: re.Match[str]) -> str | None:
-        words = arguments.split()
-        if arguments != arguments.rstrip() or (arguments and name not in {"_RANDOM", "_ENV"}):
-            problem = "takes no arguments" if arguments.strip() else "has a blank before its `}`"
-            self._refuse(
-                "definition-arguments",
-                f"`{name}` {problem}, so this is not replaced",
-                now,
-                match,
-                f"write `${{{name}}}`",
+    def _value(self, use: _Use) -> str | None:
+        """What to put in. None: the reference stays as it is, and it has been told why."""
+        name, definition = use.name, use.definition
+        if definition is None:
+            if name not in BUILT_IN:
+                return self._undefined(use)
+            value = self._built_in(use)
+        elif use.arguments and name not in BUILT_IN:
+            message = f"`{name}` is a definition of this configuration and takes no arguments, so this is not replaced"
+            return self._refuse("definition-arguments", message, use, f"write `${{{name}}}`")
+        elif not definition.anywhere:
+            message = f"`{name}` has several lines, so it is only replaced at the end of a line"
+            return self._refuse(
+                "definition-not-last", message, use, "put it on a line of its own, or behind everything else"
             )
-            return None
+        elif use.outer is not None and definition in use.outer.chain:
+            message = f"`{name}` refers to itself{_through(use.outer, definition)}"
+            hint = "a definition is replaced where it is used, not where it is written; give one of them another name"
+            return self._refuse("circular-definition", message, use, hint)
+        elif use.outer is not None and len(use.outer.chain) >= MAX_VALUE_DEPTH:
+            return self._refuse(
+                "definition-too-deep", f"more than {MAX_VALUE_DEPTH} definitions inside each other", use
+            )
+        else:
+            value = definition.text
+        size = byte_length(use.line.text) - byte_length(use.match.group()) + byte_length(value or "")
+        if value is not None and size > LINE_BYTES:
+            message = f"the value of `{name}` makes the line longer than {LINE_BYTES} bytes, so it is not replaced"
+            return self._refuse(
+                "definition-too-long", message, use, "split it; a definition of several lines has no such limit"
+            )
+        return value
+
+    def _built_in(self, use: _Use) -> str | None:
+        name, words = use.name, use.arguments.split()
+        if use.arguments != use.arguments.rstrip() or (words and name not in {"_RANDOM", "_ENV"}):
+            problem = "takes no arguments" if words else "has a blank before its `}`"
+            message = f"`{name}` {problem}, so this is not replaced"
+            return self._refuse("definition-arguments", message, use, f"write `${{{name}}}`")
         if name == "_ENV":
             if len(words) == 1:
                 return self._environ.get(words[0], "").replace("\n", " ").replace("\0", "")
-            self._refuse(
-                "definition-arguments",
-                "`_ENV` needs the name of one environment variable",
-                now,
-                match,
-                "write `${_ENV NAME}`",
-            )
-            return None
+            message = "`_ENV` needs the name of one environment variable"
+            return self._refuse("definition-arguments", message, use, "write `${_ENV NAME}`")
         if name == "_RANDOM":
-            return self._random_number(words, now, match)
+            return self._random_number(use, words)
         values = {"_INSTANCE": self._config_id, "_HASH": "#", "_BANG": "!"}
         return self._directory() if name == "_PWD" else values[name]
 
-    def _random_number(self, words: list[str], now: Fragment, match: re.Match[str]) -> str | None:
+    def _random_number(self, use: _Use, words: list[str]) -> str | None:
         if len(words) > 2 or not all(re.fullmatch("[0-9]{1,9}", word) for word in words):
-            self._refuse(
-                "definition-arguments",
-                "`_RANDOM` takes a smallest and a largest decimal number, both optional",
-                now,
-                match,
-                "write `${_RANDOM 1 100}`",
-            )
-            return None
+            message = "`_RANDOM` takes a smallest and a largest decimal number, both optional"
+            return self._refuse("definition-arguments", message, use, "write `${_RANDOM 1 100}`")
         low = int(words[0]) if words else 0
         high = int(words[1]) if len(words) > 1 else max(RANDOM_HIGH, low)
         if low > high:
-            self._diagnostics.error(
-                "definition-arguments",
-                f"the smallest value {low} is above the largest {high}; {low} is used",
-                now.span(*match.span()),
-                kind=ConfigTestClass.GENERAL,
-            )
+            message = f"the smallest value {low} is above the largest {high}; {low} is used"
+            self._diagnostics.error("definition-arguments", message, use.span())
             high = low
         return str(self._random.randint(low, high))
 
-    def _undefined(self, name: str, now: Fragment, match: re.Match[str]) -> None:
+    def _undefined(self, use: _Use) -> None:
         """keepalived says nothing; with braces it trips over them afterwards."""
-        hint = self._suggest.hint(name, [*self._user, *BUILT_IN])
-        quoted = now.text.count('"', 0, match.start()) % 2 == 1
-        if match[2] and not quoted:
+        hint = self._suggest.hint(use.name, [*self._user, *BUILT_IN])
+        advice = hint or f"`${use.name}=...` must stand above its first use"
+        if use.tears:
+            message = f"`{use.name}` is not defined"
             self._diagnostics.error(
-                "undefined-definition",
-                f"`{name}` is not defined",
-                now.span(*match.span()),
-                hint=hint or f"`${name}=...` must stand above its first use",
-                kind=ConfigTestClass.UNEXPECTED_OPEN,
+                "undefined-definition", message, use.span(), hint=advice, kind=ConfigTestClass.UNEXPECTED_OPEN
             )
-        elif hint or not quoted:
-            self._diagnostics.warning(
-                "undefined-definition",
-                f"`{name}` is not defined, so `{match.group()}` stays as it is",
-                now.span(*match.span()),
-                hint=hint or f"`${name}=...` must stand above its first use",
-            )
+        elif hint or not use.quoted:
+            message = f"`{use.name}` is not defined, so `{use.match.group()}` stays as it is"
+            self._diagnostics.warning("undefined-definition", message, use.span(), hint=advice)
 
-    def _refuse(
-        self,
-        code: str,
-        message: str,
-        now: Fragment,
-        match: re.Match[str],
-        hint: str,
-        definition: Definition | None = None,
-    ) -> None:
+    def _refuse(self, code: str, message: str, use: _Use, hint: str = "") -> None:
         """The reference stays as it is. In braces that is an error for keepalived too, which trips over the braces."""
-        quoted = now.text.count('"', 0, match.start()) % 2 == 1
-        kind = ConfigTestClass.UNEXPECTED_OPEN if match[2] and not quoted else ConfigTestClass.GENERAL
+        kind = ConfigTestClass.UNEXPECTED_OPEN if use.tears else ConfigTestClass.GENERAL
+        definition = use.definition
         related = () if definition is None else (Related(f"`{definition.name}` is defined here", definition.span),)
-        self._diagnostics.error(code, message, now.span(*match.span()), hint=hint, kind=kind, related=related)
+        self._diagnostics.error(code, message, use.span(), hint=hint, kind=kind, related=related)
 
 
-def _ref(now: Fragment, match: re.Match[str], outer: Ref | None, definition: Definition | None) -> Ref:
-    """What the characters of a value are marked with."""
-    if definition is None:
-        origin = Origin("value", match[1] or match[2], "", 0)
-    else:
-        origin = Origin("value", definition.name, definition.where.source.file, definition.where.number)
-    if outer is None:
-        span = now.span(*match.span())
-        return Ref(span.column - 1, span.length, (origin,), (definition,))
-    origins = outer.origins if len(outer.origins) >= MAX_ORIGINS else (*outer.origins, origin)
-    return Ref(outer.column, outer.width, origins, (*outer.chain, definition))
+class _Use:
+    """One reference, while it is looked at."""
+
+    __slots__ = ("arguments", "definition", "line", "match", "name", "outer")
+
+    def __init__(self, line: Fragment, match: re.Match[str], outer: Ref | None, definition: Definition | None) -> None:
+        self.line = line
+        self.match = match
+        self.outer = outer
+        """The reference whose value this one stands in."""
+        self.definition = definition
+        self.name = match[1] or match[2]
+        self.arguments = match[3] or ""
+
+    @property
+    def quoted(self) -> bool:
+        """It stands in double quotes."""
+        return self.line.text.count('"', 0, self.match.start()) % 2 == 1
+
+    @property
+    def tears(self) -> bool:
+        """Left as it is, its braces would be taken for those of a block."""
+        return self.match[2] is not None and not self.quoted
+
+    def span(self) -> Span:
+        """Its place."""
+        return self.line.span(*self.match.span())
+
+    def ref(self) -> Ref:
+        """What the characters of its value are marked with."""
+        where = None if self.definition is None else self.definition.where
+        origin = Origin("value", self.name, where.source.file if where else "", where.number if where else 0)
+        outer = self.outer
+        if outer is None:
+            span = self.span()
+            return Ref(span.column - 1, span.length, (origin,), (self.definition,))
+        origins = outer.origins if len(outer.origins) >= MAX_ORIGINS else (*outer.origins, origin)
+        return Ref(outer.column, outer.width, origins, (*outer.chain, self.definition))
 
 
 def _through(outer: Ref, definition: Definition) -> str:

@@ -250,9 +250,13 @@ class Expander:
             self._finish_definition()
 
     def _finish_definition(self) -> None:
-        if self._collecting is not None:
-            self._definitions.define(self._collecting)
-        self._collecting = None
+        definition, self._collecting = self._collecting, None
+        if definition is None or definition.body is None:
+            return
+        if len(definition.body) < 2:
+            definition.text = definition.body[0].text if definition.body else ""
+            definition.anywhere = True
+        self._definitions.define(definition)
 
     # Steps 5 to 9.
 
@@ -318,9 +322,10 @@ class Expander:
         origin = Origin("definition", definition.name, line.source.file, line.number)
         source = definition.where.source.derived((*line.source.origin, origin))
         lines = [row.moved(source) for row in definition.body]
-        if before.text.strip(BLANKS):
-            lines[:1] = [before.joined(lines[0], reference) if lines else before.trimmed()]
-        self._stack.append(_Lines(iter(lines), definition))
+        if before.text.strip(BLANKS) or not lines:
+            lines[:1] = [before.joined(lines[0], reference) if lines else before]
+        lines[0] = self._stripped(lines[0])  # the line of the reference, as after any substitution; may be empty now
+        self._stack.append(_Lines(iter(lines if lines[0].text else lines[1:]), definition))
 
     def _repeat(self, repetition: Repetition, fragment: Fragment) -> None:
         if not self._may_nest(fragment):

@@ -78,6 +78,10 @@ def test_single_line(read: Read, text: str, said: list[str]) -> None:
         ("$A=say x \\", []),
         ("$A=\\\nsay x\\\\\nsay y\n$A", ["x\\", "y"]),
         (r"$A=\ # c" + "\nsay x\n$A", ["x"]),
+        # one that turns out to have a single line may stand anywhere
+        ("$A=\\\nx\nsay $A y", ["x y"]),
+        ("$A=x \\\n\nsay $A y", ["x y"]),
+        ("$A=\\\n\nsay $A y", ["y"]),
     ],
 )
 def test_multi_line(read: Read, text: str, said: list[str]) -> None:

@@ -102,7 +102,7 @@ def test_bad_lists_are_dropped(read: Read, text: str) -> None:
 
 
 def test_limits_are_single_line_definitions(read: Read) -> None:
-    assert set(read("$M=\\\n1\n~SEQ(i,$M) x").codes) == {"bad-sequence", "definition-not-last"}
+    assert set(read("$M=\\\n1 \\\n2\n~SEQ(i,$M) x").codes) == {"bad-sequence", "definition-not-last"}
 
 
 @pytest.mark.parametrize("text", ["~foo", "~seq(i,1) x", "~SEQ", "~SEQy(i,1) x", "~"])
