@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from keepvip.daemon import signals
+
 __all__ = ["Launch", "detach"]
 
 MESSAGE_LIMIT = 4000
@@ -54,6 +56,7 @@ def detach() -> Launch:
 
 
 def _wait_and_exit(reader: int, child: int) -> None:
+    signals.unblock()
     os.waitpid(child, 0)
     report = os.read(reader, 1 + MESSAGE_LIMIT)
     if len(report) > 1:

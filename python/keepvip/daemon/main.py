@@ -69,7 +69,7 @@ def run(settings: Settings, messages: Sequence[str] = ()) -> int:
 
     `messages` are logged at the start.
     """
-    signals.block()
+    signals.hold_reload()
     _prepare(settings)
     try:
         start = _look(settings, messages)
@@ -183,6 +183,7 @@ def _run(start: _Start, launch: background.Launch) -> int:
     """The part after going to the background. Raises `_StartRefusedError` when the engine cannot start."""
     from keepvip.engine import DEFAULT_RT_PRIORITY, Engine  # noqa: PLC0415  (not needed to refuse a configuration)
 
+    signals.block()
     threading.stack_size(THREAD_STACK_BYTES)
     try:
         engine = Engine(rt_priority=start.config.global_defs.vrrp_rt_priority or DEFAULT_RT_PRIORITY)

@@ -1,8 +1,9 @@
 """Signals of the daemon (vrrp-behaviour.md 14).
 
-They are blocked from the first moment until the event loop can handle them: a SIGTERM during the start must
-stop the daemon properly, not kill it with addresses on the interfaces. Threads started meanwhile (the engine)
-inherit the blocked set, so signals only ever reach the loop's thread.
+While the configuration is read, a reload waits and everything that ends a process ends it: there is nothing to
+clean up, and a file on a dead disk must not make it unstoppable. From just before the engine starts until the
+event loop can handle them, all are blocked: a SIGTERM must then stop the daemon properly, not kill it with
+addresses on the interfaces. Threads started meanwhile (the engine) inherit the blocked set.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-__all__ = ["block", "install", "remove"]
+__all__ = ["block", "hold_reload", "install", "remove", "unblock"]
 
 _log = logging.getLogger("keepvip.daemon")
 
@@ -26,6 +27,17 @@ _DUMPS: dict[int, str] = {
     signal.SIGRTMIN + 2: "a dump in JSON",
 }
 _HANDLED = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, *_DUMPS)
+
+
+def hold_reload() -> None:
+    """For the start: SIGHUP and the dump signals wait, and SIGINT ends the process without a traceback."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP, *_DUMPS))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def unblock() -> None:
+    """Lets everything through again: for a process that only waits."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
 
 
 def block() -> None:
@@ -49,7 +61,7 @@ def install(
         loop.add_signal_handler(signal.SIGINT, stop, "SIGINT")
     for number, what in _DUMPS.items():
         loop.add_signal_handler(number, _say_not_yet, number, what)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
+    unblock()
 
 
 def remove(loop: asyncio.AbstractEventLoop) -> None:

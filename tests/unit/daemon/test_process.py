@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -166,3 +167,28 @@ async def test_lag_is_measured_and_alarms(caplog: pytest.LogCaptureFixture) -> N
     assert report.max_us >= 50_000
     assert "held up" in caplog.text
     meter.stop()
+
+
+START = """
+import sys
+from keepvip.daemon import signals
+signals.hold_reload()
+print("reading", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_start_can_be_ended_but_not_by_a_reload() -> None:
+    """If SIGHUP got through it would be the one that ends the process: the lowest number is delivered first."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with subprocess.Popen(
+            [sys.executable, "-c", START], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert process.stdout.readline() == b"reading\n"
+            process.send_signal(signal.SIGHUP)
+            process.send_signal(signal.SIGUSR1)
+            process.send_signal(number)
+            assert process.wait(30) == -number
+            assert process.stderr.read() == b""
