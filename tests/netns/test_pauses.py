@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from keepvip.lab import Advert, Daemon, Pair
+from keepvip.lab import Advert, Daemon, LabTimeoutError, Pair
 from keepvip.lab.configs import down_interval_s, instance
 from keepvip.lab.freeze import FrozenThread
 from keepvip.lab.measure import measure_takeover
@@ -65,27 +65,13 @@ def test_paused_master_returns_without_a_flap(pair: Pair, kind: type[Daemon]) ->
 
 
 @pytest.mark.ours("keepalived speaks first")
-def test_paused_master_listens_before_it_speaks(pair: Pair, kind: type[Daemon]) -> None:
-    """Design: late by more than its own down time, it listens before it claims; then it preempts by the rules."""
-    a = kind(pair.a, v3(priority=100))
+def test_paused_master_of_lower_priority_yields_without_a_word(pair: Pair, kind: type[Daemon]) -> None:
+    """Design: it hears the new master first. Its own advert, due for seconds, must not leave."""
+    a = kind(pair.a, v3(priority=99))
     a.start()
-    kind(pair.b, v3(priority=99)).start()
     pair.wait_master(pair.a)
-    stopped_ns = a.process.pause()
-    pair.wait_master(pair.b, since_ns=stopped_ns)
-    pair.tap.wait_advert("b", timeout_s=3, since_ns=stopped_ns + 2_000_000_000)
-    resumed_ns = a.process.resume()
-    back = pair.tap.wait_advert("a", 51, timeout_s=5, since_ns=resumed_ns)
-    own_s = down_interval_s(100, version=3, interval_s=INTERVAL_S)
-    assert (back.at_ns - resumed_ns) / 1e9 >= own_s - 0.05
-
-
-@pytest.mark.ours("keepalived speaks first")
-def test_paused_master_with_nopreempt_yields(pair: Pair, kind: type[Daemon]) -> None:
-    a = kind(pair.a, v3(priority=100, extra=["nopreempt"]))
-    a.start()
-    kind(pair.b, v3(priority=99)).start()
-    pair.wait_master(pair.a)
+    kind(pair.b, v3(priority=100, extra=["nopreempt"])).start()
+    pair.tap.silence("b", during_s=1.0)
     stopped_ns = a.process.pause()
     pair.wait_master(pair.b, since_ns=stopped_ns)
     pair.tap.wait_advert("b", timeout_s=3, since_ns=stopped_ns + 2_000_000_000)
@@ -93,6 +79,21 @@ def test_paused_master_with_nopreempt_yields(pair: Pair, kind: type[Daemon]) -> 
     pair.wait_released(pair.a)
     pair.tap.silence("a", during_s=1.5)
     assert sender_changes(pair, resumed_ns) == ["b"]
+
+
+@pytest.mark.ours("keepalived speaks first")
+def test_paused_master_that_hears_nothing_listens_first(pair: Pair, kind: type[Daemon]) -> None:
+    """It slept longer than its down interval and may have been replaced: it listens for an advert interval at least."""
+    a = kind(pair.a, v3(priority=100))
+    a.start()
+    pair.wait_master(pair.a)
+    stopped_ns = a.process.pause()
+    with pytest.raises(LabTimeoutError):
+        pair.tap.wait_advert("a", timeout_s=2, since_ns=stopped_ns + 10_000_000)
+    resumed_ns = a.process.resume()
+    back = pair.tap.wait_advert("a", 51, timeout_s=5, since_ns=resumed_ns)
+    own_s = down_interval_s(100, version=3, interval_s=INTERVAL_S)
+    assert INTERVAL_S - 0.01 <= (back.at_ns - resumed_ns) / 1e9 <= own_s + LATE_S
 
 
 def test_paused_backup_does_not_take_over(pair: Pair, kind: type[Daemon]) -> None:
@@ -161,6 +162,21 @@ def full_pipe() -> Iterator[int]:
 
 
 @contextlib.contextmanager
+def stuck_file(path: Path) -> Iterator[Path]:
+    """A log file on which writing blocks, as on a dead disk: a FIFO that is full and that nobody reads."""
+    os.mkfifo(path)
+    end = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(end, b"x" * 4096)
+        yield path
+    finally:
+        os.close(end)
+        path.unlink()
+
+
+@contextlib.contextmanager
 def deaf_syslog(path: Path) -> Iterator[None]:
     """A ``/dev/log`` whose queue is full and that is never read."""
     server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -189,13 +205,15 @@ def provoke_transitions(pair: Pair) -> None:
 
 
 @pytest.mark.ours("its log blocks it")
-@pytest.mark.parametrize("where", ["stderr", "syslog"])
+@pytest.mark.parametrize("where", ["stderr", "syslog", "file"])
 def test_blocked_log_disturbs_nothing(pair: Pair, kind: type[Daemon], where: str) -> None:
     with contextlib.ExitStack() as stack:
         stderr: int | None = None
         options: tuple[str, ...] = ()
         if where == "stderr":
             stderr = stack.enter_context(full_pipe())
+        elif where == "file":
+            options = ("--log-file", str(stack.enter_context(stuck_file(pair.a.directory / "stuck.log"))))
         else:
             for node in (pair.a, pair.b):
                 assert node.dev_directory is not None

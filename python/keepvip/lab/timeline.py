@@ -142,7 +142,7 @@ class Timeline:
 
     def on_mail(self, mail: Mail) -> None:
         """A mail that arrived."""
-        self.add("mail", mail.subject, node=mail.node, at_ns=mail.at_ns)
+        self.add("mail", f"mail: {mail.subject}", node=mail.node, at_ns=mail.at_ns)
 
     def on_ping(self, pinger: Pinger, address: str, now_ns: int) -> None:
         """Look at the client's answers (called every now and then)."""
