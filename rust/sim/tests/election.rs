@@ -436,7 +436,7 @@ fn a_paused_master_that_may_not_preempt_stays_away() {
 fn a_short_pause_is_no_reason_to_yield() {
     let mut world = pair();
     let from = world.trace().len();
-    world.pause(0, secs(3));
+    world.pause(0, millis(2_500));
     world.run(secs(20));
     same!(
         world,
