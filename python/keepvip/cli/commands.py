@@ -21,7 +21,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "log": ("keepvip.cli.log:log", "Show or change what is logged, while the daemon runs."),
     "check": ("keepvip.cli.check:check", "Check a configuration file, or two nodes' files against each other."),
     "explain": ("keepvip.cli.explain:explain", "Explain a keyword of the configuration."),
-    "lab": ("keepvip.cli.lab:lab", "Run nodes in network namespaces: the demo, and your own experiments."),
+    "lab": ("keepvip.cli.lab:lab", "Run nodes in network namespaces: the demo, or your own files."),
 }
 
 
