@@ -282,7 +282,7 @@ RULES: tuple[Rule, ...] = (
     Rule("nothing-to-do", "The file has no vrrp_instance.", _nothing_to_do),
     Rule(
         "mail-goes-nowhere",
-        "Mails are wanted but cannot be sent, or could be sent but are not wanted.",
+        "Mails are wanted but cannot be sent, or are sent although nothing asks for them.",
         _mail_goes_nowhere,
     ),
     Rule("address-in-two-instances", "Two instances put one address on one interface.", _address_in_two_instances),
