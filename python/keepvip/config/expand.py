@@ -183,7 +183,7 @@ class Expander:
         """The line as keepalived's buffer sees it: nothing of a line that is too long, except for what is left over."""
         whole = Fragment(line, source, number, 0)
         fits = len(line) * 4 < LINE_BYTES or byte_length(line) < LINE_BYTES
-        for piece in (whole,) if fits else self._left_over(whole):
+        for piece in (whole.cut(0, len(line.rstrip("\r"))),) if fits else self._left_over(whole):
             if "\0" in piece.text:
                 at = piece.text.index("\0")
                 self._diagnostics.error(
@@ -207,12 +207,14 @@ class Expander:
             hint="split it; a definition of several lines can hold what belongs together",
         )
         before = len(data[:start].decode("utf-8", "surrogateescape"))
-        return [Fragment(data[start:].decode("utf-8", "surrogateescape"), whole.source, whole.number, before)]
+        return [
+            Fragment(data[start:].decode("utf-8", "surrogateescape").rstrip("\r"), whole.source, whole.number, before)
+        ]
 
     # Steps 3 and 4.
 
     def _line(self, fragment: Fragment) -> Iterable[Logical]:
-        if self._collecting is not None and not fragment.text.strip("\r"):
+        if self._collecting is not None and not fragment.text:
             self._finish_definition()
             return ()
         fragment = self._stripped(fragment)

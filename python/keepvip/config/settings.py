@@ -292,6 +292,9 @@ def _read_value(ctx: Context, node: Node, keyword: Keyword) -> object:
             f" the rest of the line is ignored",
             node.arg_span(expected_words),
             hint="a statement ends at the end of its line" if keyword.block is None else "",
+            kind=ConfigTestClass.GENERAL
+            if keyword.block is not None and keyword.block.kind != "keywords"
+            else ConfigTestClass.NONE,
         )
     return value
 

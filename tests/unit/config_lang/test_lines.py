@@ -16,6 +16,12 @@ def test_dos_files(read: Read) -> None:
     assert found.codes == []
 
 
+def test_a_definition_of_several_lines_in_a_dos_file(read: Read) -> None:
+    found = read(b"$A=say x \\\r\nsay y \\\r\n\r\nsay z \\\r\n$A\r\n")
+    assert found.said == ["z\\", "x", "y"]
+    assert found.codes == ["stray-backslash"]
+
+
 def test_a_carriage_return_inside_separates(read: Read) -> None:
     assert read(b"say a\rb\n").said == ["a b"]
 
