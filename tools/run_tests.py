@@ -20,6 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 RUST_TESTS = ("cargo", "test", "--locked", "--workspace", "--exclude", "keepvip-py", "--quiet")
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
+# Output as it comes: a test that hangs shall be seen to hang.
+ENVIRONMENT = {**os.environ, "PYTHONUNBUFFERED": "1"}
+
 CARGO_RESULT = re.compile(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored")
 PYTEST_COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?|xfailed)\b")
 PYTEST_CLOSING = re.compile(r"^=*\s*(?:\d+ \w+,? ?)+.* in [\d.]+s")
