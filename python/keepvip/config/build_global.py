@@ -33,7 +33,7 @@ def build_global(
     """All statements of all `global_defs` blocks, in order.
 
     `mail_unspoken`: no `smtp_alert` keyword stands anywhere in the file. Then a server and recipients are taken for the
-    wish to get mail (docs/decisions/0003-mail-without-smtp-alert.md).
+    wish to get mail (docs/decisions/0006-mail-without-smtp-alert.md).
     """
     settings = read_block(ctx, nodes, GLOBAL_DEFS)
     scripts, script_user, script_group = _script_defaults(ctx, settings)
