@@ -14,7 +14,7 @@ from keepvip.config.suggest import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["explain"]
+__all__ = ["complete", "explain"]
 
 WIDTH = 96
 NOT_FOUND = 1
@@ -22,7 +22,7 @@ _GAP = 2
 
 
 @click.command()
-@click.argument("keywords", nargs=-1, metavar="[KEYWORD]...")
+@click.argument("keywords", nargs=-1, metavar="[KEYWORD]...", shell_complete=lambda *args: complete(args[-1]))
 @click.option("--search", "words", multiple=True, metavar="WORD", help="List keywords that have to do with WORD.")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", help="How to show it.")
 def explain(keywords: tuple[str, ...], words: tuple[str, ...], style: str) -> int:
@@ -58,6 +58,13 @@ def explain(keywords: tuple[str, ...], words: tuple[str, ...], style: str) -> in
     if words and not matched:
         click.echo(f"nothing has to do with {' or '.join(words)}", err=True)
     return NOT_FOUND if missing or (words and not matched) else 0
+
+
+def complete(begun: str) -> list[str]:
+    """Keywords for the completion of the shell; with their block once a dot has been typed."""
+    if "." in begun:
+        return [entry.name for entry in entries() if entry.name.startswith(begun)]
+    return sorted({entry.keyword.name for entry in entries() if entry.keyword.name.startswith(begun)})
 
 
 def _text(entry: Entry) -> str:

@@ -17,7 +17,7 @@ from keepvip.config.suggest import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from keepvip.config.build_instance import InstanceDefaults
+    from keepvip.config.build_defaults import InstanceDefaults
     from keepvip.config.diagnostic import Diagnostics
     from keepvip.config.facts import HostFacts
     from keepvip.config.source import Span

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keepvip.config.build_instance import InstanceDefaults
+from keepvip.config.build_defaults import InstanceDefaults
 from keepvip.config.build_script import DEFAULT_USER, ScriptDefaults, known_group, known_user, split_group
 from keepvip.config.diagnostic import ConfigTestClass
 from keepvip.config.keywords.global_defs import GLOBAL_DEFS

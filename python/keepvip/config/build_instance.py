@@ -12,21 +12,22 @@ import msgspec
 
 from keepvip.config.build_address import build_addresses, room_for_addresses, without_duplicates
 from keepvip.config.build_authentication import build_authentication
-from keepvip.config.build_script import ScriptDefaults, build_notify
+from keepvip.config.build_script import build_notify
 from keepvip.config.diagnostic import ConfigTestClass
 from keepvip.config.keywords.vrrp_instance import VRRP_INSTANCE
-from keepvip.config.model import IPV4_GROUP, IPV6_GROUP, GarpConfig, VrrpInstance
+from keepvip.config.model import GarpConfig, VrrpInstance
 from keepvip.config.settings import Settings, read_block
 from keepvip.config.values import Address, is_link_local, is_multicast
 
 if TYPE_CHECKING:
     from keepvip.config.build_address import Placed
+    from keepvip.config.build_defaults import InstanceDefaults
     from keepvip.config.model import VirtualAddress
     from keepvip.config.settings import Context, Setting
     from keepvip.config.source import Span
     from keepvip.config.tree import Node
 
-__all__ = ["InstanceDefaults", "build_instance"]
+__all__ = ["build_instance"]
 
 OWNER = 255
 DEFAULT_PRIORITY = 100
@@ -35,25 +36,6 @@ V3_MAX_ADVERT_INT_US = 40_950_000
 V3_UNIT_US = 10_000
 SECOND_US = 1_000_000
 _LOOPBACK = "lo"
-
-
-class InstanceDefaults(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What `global_defs` says for all instances. Known before the first instance is read, wherever it stands."""
-
-    version: int = 2
-    strict: bool = False
-    skip_check_adv_addr: bool = False
-    lower_prio_no_advert: bool = False
-    higher_prio_send_advert: bool = False
-    owner_ignore_adverts: bool = False
-    checksum_as_v2: bool = False
-    down_timer_adverts: int = 3
-    notify_priority_changes: bool = False
-    smtp_alert: bool = False
-    group4: str = IPV4_GROUP
-    group6: str = IPV6_GROUP
-    garp: GarpConfig = GarpConfig()
-    scripts: ScriptDefaults = ScriptDefaults()
 
 
 def build_instance(

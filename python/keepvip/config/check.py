@@ -61,6 +61,12 @@ class Lint:
                         return node.span
         return self.place(instance, "virtual_ipaddress")
 
+    def global_place(self, keyword: str) -> Span | None:
+        """Where a keyword of `global_defs` stands for the first time."""
+        block = self.built.root.get("global_defs")
+        nodes = [node for one in (block.all() if block is not None else ()) for node in one.node.children or ()]
+        return next((node.statement_span for node in nodes if node.keyword == keyword), None)
+
     def scripts(self) -> Iterator[Script]:
         """Every script, each place once."""
         owners: list[NotifyScripts] = [instance.notify for instance in self.config.instances]
@@ -100,6 +106,7 @@ def _mail_goes_nowhere(lint: Lint) -> None:
             "mail-without-switch",
             "server and recipients of mail are set and nothing says smtp_alert: every transition is mailed "
             "(keepalived would send nothing)",
+            lint.global_place("smtp_server"),
             hint="write `smtp_alert` into global_defs to say so, or `smtp_alert off` to get no mail",
         )
     elif missing and wanted is not None:
@@ -108,6 +115,24 @@ def _mail_goes_nowhere(lint: Lint) -> None:
             f"smtp_alert is on, but no mail is sent without {' and '.join(missing)}",
             lint.place(wanted, "smtp_alert"),
             hint=f"set {' and '.join(missing)} in global_defs",
+        )
+
+
+def _group_of_unequals(lint: Lint) -> None:
+    by_name = {instance.name: instance for instance in lint.config.instances}
+    for group in lint.config.sync_groups:
+        members = [by_name[member] for member in group.members]
+        highest = max(members, key=lambda member: member.priority)
+        lowest = min(members, key=lambda member: member.priority)
+        if highest.priority == lowest.priority:
+            continue
+        lint.diagnostics.warning(
+            "group-of-unequals",
+            f"`{lowest.name}` has priority {lowest.priority} and `{highest.name}` {highest.priority}, but sync group"
+            f" `{group.name}` moves them together: a peer between the two would win only one of them",
+            lint.place(lowest, "priority"),
+            hint="give all members of a sync group the same priority",
+            related=[Related("the higher one is here", lint.place(highest, "priority"))],
         )
 
 
@@ -285,6 +310,7 @@ RULES: tuple[Rule, ...] = (
         "Mails are wanted but cannot be sent, or are sent although nothing asks for them.",
         _mail_goes_nowhere,
     ),
+    Rule("group-of-unequals", "Members of a sync group have different priorities.", _group_of_unequals),
     Rule("address-in-two-instances", "Two instances put one address on one interface.", _address_in_two_instances),
     Rule("address-off-subnet", "An address is in no subnet of its interface.", _address_off_subnet),
     Rule("source-not-here", "mcast_src_ip is not an address of the interface.", _source_not_here),

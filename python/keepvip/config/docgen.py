@@ -118,7 +118,8 @@ def _rules() -> str:
     rows = "\n".join(f"| `{rule.name}` | {_cell(rule.doc)} |" for rule in RULES)
     return (
         "## Rules of `keepvip check`\n\nBesides the keywords themselves, these rules look at the configuration as a"
-        f" whole.\n\n| rule | what it finds |\n|---|---|\n{rows}\n"
+        " whole. Warnings and notes can be silenced by their name, in a comment on the line that they point at:"
+        f" `192.0.2.1  # keepvip: allow address-off-subnet`.\n\n| rule | what it finds |\n|---|---|\n{rows}\n"
     )
 
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from keepvip.config.build import Built, build
 from keepvip.config.check import check
-from keepvip.config.diagnostic import Diagnostics
 from keepvip.config.keywords import ROOT
+from keepvip.config.silence import SilencedDiagnostics
 from keepvip.config.tree import parse
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from keepvip.config.diagnostic import Diagnostics
     from keepvip.config.facts import HostFacts
     from keepvip.config.model import Config
 
@@ -32,8 +33,8 @@ class LoadResult:
         self.config: Config | None = built.config if readable and not built.fatal else None
         """None: keepalived would not start with it either (a keyword without its argument, an interface that does not
         exist, two instances with one VRID ...), or there is no such file.
-        Otherwise it can be run, although single statements may have been
-        refused: at start it should be, a reload should rather keep what runs as long as there is an error."""
+        Otherwise it can be run, although single statements may have been refused: at start it should be, a reload
+        should rather keep what runs as long as there is an error."""
         self.diagnostics = diagnostics
 
     @property
@@ -73,7 +74,7 @@ def load(
 def _load(
     source: str | Path | bytes, *, config_id: str | None, facts: HostFacts | None, name: str, strict_includes: bool
 ) -> LoadResult:
-    diagnostics = Diagnostics()
+    diagnostics = SilencedDiagnostics()
     parsed = parse(
         source,
         config_id=default_config_id() if config_id is None else config_id,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from keepvip.config.check import RULES
-from keepvip.config.diagnostic import Severity
+from keepvip.config.diagnostic import Severity, config_test_exit_code
 from keepvip.config.facts import HostFacts, Interface, InterfaceAddress
 
 if TYPE_CHECKING:
@@ -114,3 +114,40 @@ def test_a_source_that_is_not_there(compiled: Compile) -> None:
 def test_strict_mode_without_a_packet_filter(compiled: Compile) -> None:
     result = compiled(block("a", 1, "192.0.2.1", lines="strict_mode"))
     assert [(found.severity, found.code) for found in result.diagnostics] == [(Severity.NOTE, "strict-has-no-filter")]
+
+
+def test_a_sync_group_of_unequals(compiled: Compile) -> None:
+    text = block("a", 1, "192.0.2.1", lines="priority 90") + block("b", 2, "192.0.2.2")
+    group = "vrrp_sync_group g {\ngroup {\na\nb\n}\n}\n"
+    (found,) = compiled(text + group).diagnostics
+    assert found.code == "group-of-unequals"
+    assert found.span is not None
+    assert found.span.number == 4
+    assert not compiled(text.replace("priority 90", "") + group).diagnostics
+
+
+@pytest.mark.parametrize(
+    ("comment", "left"),
+    [
+        ("# keepvip: allow address-off-subnet", []),
+        ("! keepvip:allow  other, address-off-subnet", []),
+        ("# because of X; keepvip: allow address-off-subnet", []),
+        ("# keepvip: allow other", ["address-off-subnet"]),
+        ("# allow address-off-subnet", ["address-off-subnet"]),
+        ("", ["address-off-subnet"]),
+    ],
+)
+def test_a_comment_on_the_line_silences(compiled: Compile, comment: str, left: list[str]) -> None:
+    assert codes(compiled(block("a", 1, f"192.0.3.1 {comment}"), host("192.0.2.9/24"))) == left
+
+
+def test_errors_cannot_be_silenced(compiled: Compile) -> None:
+    text = block("a", 1, "192.0.2.1", lines="priority 999 # keepvip: allow invalid-number")
+    assert codes(compiled(text)) == ["invalid-number"]
+
+
+def test_what_is_silenced_counts_for_the_exit_status_of_the_drop_in(compiled: Compile) -> None:
+    text = block("a", 1, "192.0.2.1", lines="state MASTER\npriority 9\nnopreempt # keepvip: allow contradiction")
+    result = compiled(text)
+    assert codes(result) == []
+    assert config_test_exit_code(result.diagnostics) == 5

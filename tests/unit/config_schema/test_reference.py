@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from keepvip.cli.explain import explain
+from keepvip.cli.explain import complete, explain
 from keepvip.config.docgen import PAGES
 from keepvip.config.reference import entries, find, search, support_text
 
@@ -103,3 +103,9 @@ def test_every_keyword_that_does_not_act_says_why() -> None:
     for entry in entries():
         if entry.support.kind != "acts":
             assert entry.support.note, entry.name
+
+
+def test_completion() -> None:
+    assert "preempt_delay" in complete("pree")
+    assert complete("vrrp_instance.preempt_d") == ["vrrp_instance.preempt_delay"]
+    assert complete("no-such") == []

@@ -1,0 +1,29 @@
+"""What `global_defs` passes on to every instance."""
+
+from __future__ import annotations
+
+import msgspec
+
+from keepvip.config.build_script import ScriptDefaults
+from keepvip.config.model import IPV4_GROUP, IPV6_GROUP, GarpConfig
+
+__all__ = ["InstanceDefaults"]
+
+
+class InstanceDefaults(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What `global_defs` says for all instances. Known before the first instance is read, wherever it stands."""
+
+    version: int = 2
+    strict: bool = False
+    skip_check_adv_addr: bool = False
+    lower_prio_no_advert: bool = False
+    higher_prio_send_advert: bool = False
+    owner_ignore_adverts: bool = False
+    checksum_as_v2: bool = False
+    down_timer_adverts: int = 3
+    notify_priority_changes: bool = False
+    smtp_alert: bool = False
+    group4: str = IPV4_GROUP
+    group6: str = IPV6_GROUP
+    garp: GarpConfig = GarpConfig()
+    scripts: ScriptDefaults = ScriptDefaults()
