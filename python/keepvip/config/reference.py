@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -65,15 +66,16 @@ class Entry(msgspec.Struct, frozen=True):
         }
 
 
-def entries() -> list[Entry]:
+@functools.cache
+def entries() -> tuple[Entry, ...]:
     """Every keyword of every block and every option of every entry, in the order of the reference page."""
     seen: dict[int, _Seen] = {}
     _walk(ROOT, (), ACTS, seen)
-    return [
+    return tuple(
         Entry(keyword, found.block, tuple(found.homes), found.block.kind == "entries", _nearer(keyword, found.support))
         for found in seen.values()
         for keyword in found.block.keywords.values()
-    ]
+    )
 
 
 def find(name: str) -> list[Entry]:
