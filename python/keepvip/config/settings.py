@@ -196,22 +196,26 @@ def validate(ctx: Context, node: Node, block: Block) -> None:
                     break
                 _checked(ctx, arg, words[at], _word_span(child, at), block.entry_name)
                 at += 1
-            while at < len(words) and words[at] not in block.keywords and _leads(block):
-                at += 1  # the free words of a route before its first option
-            read_options(ctx, child, words, at, block.keywords, block.entry_name)
-
-
-def _leads(block: Block) -> bool:
-    return bool(block.args) and block.args[0].type == "rest"
+            leads = bool(block.args) and block.args[0].type == "rest"
+            while at < len(words) and words[at] not in block.keywords and leads:
+                at += 1  # type and destination of a route, which may also come later
+            read_options(ctx, child, words, at, block.keywords, block.entry_name, free=leads)
 
 
 def read_options(
-    ctx: Context, node: Node, words: Sequence[str], at: int, options: dict[str, Keyword], what: str
+    ctx: Context,
+    node: Node,
+    words: Sequence[str],
+    at: int,
+    options: dict[str, Keyword],
+    what: str,
+    *,
+    free: bool = False,
 ) -> dict[str, tuple[object, int]] | None:
     """Options of an entry from word `at` on: name → (value, position of the option).
 
     `words` are the keyword of the node and its arguments. A repeated option keeps its first value. None: an option
-    lacks its argument or has a bad one.
+    lacks its argument or has a bad one. `free`: an address may stand between them.
     """
     found: dict[str, tuple[object, int]] = {}
     sound = True
@@ -219,6 +223,8 @@ def read_options(
         name, here = words[at], at
         option = options.get(name)
         at += 1
+        if option is None and free and isinstance(values.read_prefix(name), values.Address):
+            continue
         if option is None:
             while at < len(words) and words[at] not in options:
                 at += 1  # most probably its arguments

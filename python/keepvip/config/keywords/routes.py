@@ -30,7 +30,7 @@ _TRACKING = (
 _ROUTE_OPTIONS = table(
     _option("to", "The destination follows.", Arg("word", "PREFIX|default"), tier="A"),
     _option("via", "Gateway.", _FAMILY, ADDRESS, tier="A"),
-    Keyword("gw", (_FAMILY, ADDRESS), "Older name of via.", support=deprecated("via")),
+    Keyword("gw", (_FAMILY, ADDRESS), "Older name of via.", support=deprecated("via", recorded=True)),
     _option("dev", "Output interface.", IFNAME, tier="A"),
     _option("oif", "Output interface.", IFNAME, tier="A"),
     _option("src", "Preferred source address.", ADDRESS, tier="A"),
@@ -66,7 +66,7 @@ _ROUTE_OPTIONS = table(
     _option("ttl-propagate", "MPLS: copy the TTL.", Arg("choice", "MODE", choices=("enabled", "disabled"))),
     _option("encap", "Light-weight tunnel: ip, ip6, mpls or ila with its parameters.", Arg("rest", "TYPE PARAMETERS")),
     _option("nexthop", "One path of several; last on the line, repeated.", Arg("rest", "PARAMETERS"), tier="B"),
-    Keyword("or", (ADDRESS,), "Older form of a second gateway.", support=deprecated("nexthop")),
+    Keyword("or", (ADDRESS,), "Older form of a second gateway.", support=deprecated("nexthop", recorded=True)),
     _option("add", "Added only if there is none like it."),
     _option("append", "Added after routes of the same destination."),
     _option("prepend", "Added before routes of the same destination."),
