@@ -226,9 +226,6 @@ class GlobalDefs(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     log_unknown_vrids: bool = False
     vrrp_rt_priority: int | None = None
     """SCHED_RR priority of the engine, 1..99; None = the engine's own default."""
-    vrrp_rlimit_rttime_us: int | None = None
-    vrrp_cpu_affinity: tuple[int, ...] = ()
-    umask: int | None = None
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, gc=False):
