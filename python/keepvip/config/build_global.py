@@ -60,6 +60,7 @@ def build_global(
         delay_after_boot_us=settings.value("vrrp_delay_after_boot", 0),
         log_unknown_vrids="log_unknown_vrids" in settings,
         vrrp_rt_priority=settings.value("vrrp_rt_priority", None),
+        umask=_umask(settings),
     )
     ctx.dynamic_interfaces = defs.dynamic_interfaces
     mail = settings.value("smtp_alert", mail_unspoken and bool(defs.smtp_host and defs.emails))
@@ -80,6 +81,17 @@ def build_global(
         scripts=scripts,
     )
     return defs, defaults
+
+
+def _umask(settings: Settings) -> int | None:
+    """The names of a mask may be words of their own, with blanks around the bars between them."""
+    setting = settings.get("umask")
+    if setting is None:
+        return None
+    mask = 0
+    for bits in setting.value:
+        mask |= bits
+    return mask
 
 
 def _emails(settings: Settings) -> tuple[str, ...]:

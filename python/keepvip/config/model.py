@@ -226,6 +226,8 @@ class GlobalDefs(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     log_unknown_vrids: bool = False
     vrrp_rt_priority: int | None = None
     """SCHED_RR priority of the engine, 1..99; None = the engine's own default."""
+    umask: int | None = None
+    """File mode mask for scripts; None = that of the daemon."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -208,3 +208,10 @@ def test_real_time_priority(compiled: Compile) -> None:
     assert defs(compiled("global_defs {\nvrrp_rt_priority 40\n}\n")).vrrp_rt_priority == 40
     assert defs(compiled("global_defs {\nvrrp_rt_priority 400\n}\n")).vrrp_rt_priority == 99
     assert defs(compiled("")).vrrp_rt_priority is None
+
+
+@pytest.mark.parametrize(
+    ("text", "mask"), [("", None), ("umask 0177", 0o177), ("umask IRWXG|IRWXO", 0o77), ("umask IRWXG | IWOTH", 0o72)]
+)
+def test_file_mode_mask(compiled: Compile, text: str, mask: int | None) -> None:
+    assert defs(compiled(f"global_defs {{\n{text}\n}}\n")).umask == mask

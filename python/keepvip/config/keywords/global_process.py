@@ -144,11 +144,10 @@ PROCESS = (
     Keyword(
         "umask",
         (Arg("umask", "MASK", repeat=True),),
-        "Mask for files that are made: a number, or IRUSR IWUSR ... IRWXO joined by |.",
-        "0177",
+        "Mask for files that scripts make: a number, or IRUSR IWUSR ... IRWXO joined by |.",
+        "that of the daemon",
         "C",
         "2.0.0",
-        not_yet("process settings", "files are made with the mask of the service"),
     ),
     Keyword(
         "random_seed",
