@@ -61,7 +61,6 @@ class Notifier:
         self._mailer = Mailer(config.global_defs, self._counters, retry_s=mail_retry_s)
         self._host = os.uname().nodename
         self._said: set[str] = set()
-        self._vetting: Vetting | None = None
         self._instances: dict[str, Owner] = {}
         self._groups: dict[str, Owner] = {}
         self._departed: dict[str, Owner] = {}
@@ -74,7 +73,7 @@ class Notifier:
 
     def start(self) -> None:
         """Looks at the scripts now and not at the first event, so that what is wrong with them is said early."""
-        self._commands()
+        self._vetting.start()
 
     def counters(self) -> NotifyCounters:
         """What was done so far; a copy."""
@@ -89,8 +88,7 @@ class Notifier:
         """Takes over a configuration. Scripts that are queued already are run as they were configured then."""
         self._take(config)
         self._mailer.reconfigure(config.global_defs)
-        self._vetting = None
-        self._commands()
+        self._vetting.start()
 
     def handle(self, what: Event) -> None:
         """Queues what an event asks for."""
@@ -104,7 +102,7 @@ class Notifier:
             case event.MasterRxLowerPriority():
                 owner = self._instances.get(what.instance)
                 if owner is not None and not self._stopping:
-                    owner.queue.put(owner.rx_lower_batch(self._commands()))
+                    owner.queue.put(owner.rx_lower_batch())
             case event.PriorityChange():
                 owner = self._instances.get(what.instance)
                 if owner is not None:
@@ -141,18 +139,16 @@ class Notifier:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         self._stopping = True
-        commands = self._commands()
         now_ns = time.time_ns()
         ends = []
         finals = [*self._instances.values(), *self._groups.values()]
         for owner in finals:
-            batch = owner.batch("STOP", commands)
             self._mail(owner, "STOP", now_ns)
-            ends.append(owner.queue.stop(batch, deadline))
+            ends.append(owner.queue.stop(owner.batch("STOP"), deadline))
         last = {id(owner.queue) for owner in finals}
         ends += [queue.stop(None, deadline) for queue in self._queues() if id(queue) not in last]
         await asyncio.gather(self._mailer.stop(deadline), *ends)
-        commands.cancel()
+        self._vetting.cancel()
         await self._runner.close()
 
     def _transition(self, what: event.Transition) -> None:
@@ -176,7 +172,7 @@ class Notifier:
 
     def _tell(self, owner: Owner, state: str, at_ns: int) -> None:
         owner.told = state
-        owner.queue.put(owner.batch(state, self._commands()))
+        owner.queue.put(owner.batch(state))
         self._mail(owner, state, at_ns)
 
     def _mail(self, owner: Owner, state: str, at_ns: int) -> None:
@@ -185,11 +181,6 @@ class Notifier:
         text = owner.mail(state, self._config.global_defs, self._host)
         if text is not None:
             self._mailer.put(text, at_ns)
-
-    def _commands(self) -> Vetting:
-        if self._vetting is None:
-            self._vetting = Vetting(self._config, self._make_host, said=self._said)
-        return self._vetting
 
     def _queues(self) -> list[ScriptQueue]:
         self._leaving = [queue for queue in self._leaving if not queue.idle]
@@ -200,6 +191,7 @@ class Notifier:
     def _take(self, config: Config) -> None:
         """Matches owners with a configuration: instances by key, groups by name."""
         self._config = config
+        self._vetting = vetting = Vetting(config, self._make_host, said=self._said)
         self._runner.umask = config.global_defs.umask
         known = [*self._departed.values(), *self._instances.values()]
         before = {owner.key: owner for owner in known if not owner.gone}
@@ -209,10 +201,11 @@ class Notifier:
         for instance in config.instances:
             owner = before.pop(instance.key, None)
             if owner is not None:
-                owner.adopt(instance)
+                owner.adopt(instance, vetting)
             else:  # of the same name, but another one: its scripts come after those of the one that goes
                 predecessor = predecessors.get(instance.name)
-                owner = Owner(instance, self._new_queue() if predecessor is None else predecessor.queue)
+                queue = self._new_queue() if predecessor is None else predecessor.queue
+                owner = Owner(instance, queue, vetting)
             self._instances[instance.name] = owner
         for owner in before.values():
             self._departed[owner.name] = owner
@@ -221,9 +214,9 @@ class Notifier:
         for group in config.sync_groups:
             found = groups.pop(group.name, None)
             if found is None:
-                found = Owner(group, self._new_queue())
+                found = Owner(group, self._new_queue(), vetting)
             else:
-                found.adopt(group)
+                found.adopt(group, vetting)
             self._groups[group.name] = found
         self._leaving += [owner.queue for owner in groups.values()]
 

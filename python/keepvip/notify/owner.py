@@ -17,19 +17,20 @@ __all__ = ["Owner"]
 class Owner:
     """An instance or sync group. `queue` may be shared with a predecessor of the same name."""
 
-    def __init__(self, config: VrrpInstance | SyncGroup, queue: ScriptQueue) -> None:
+    def __init__(self, config: VrrpInstance | SyncGroup, queue: ScriptQueue, commands: Commands) -> None:
         self.queue = queue
         self.gone = False
         """Its removal was reported."""
         self.told: str | None = None
         """The last state that was reported; None before the first."""
         self._mailed: str | None = None
-        self.adopt(config)
+        self.adopt(config, commands)
         self.priority = config.priority if isinstance(config, VrrpInstance) else 0
         """Effective priority; of a group always 0 (vrrp-behaviour.md 13.1)."""
 
-    def adopt(self, config: VrrpInstance | SyncGroup) -> None:
+    def adopt(self, config: VrrpInstance | SyncGroup, commands: Commands) -> None:
         """Takes over a new configuration, and perhaps a new name; what happened so far stays."""
+        self._commands = commands
         self.name = config.name
         self.is_group = not isinstance(config, VrrpInstance)
         self.notify: NotifyScripts = config.notify
@@ -37,7 +38,7 @@ class Owner:
         self.key: InstanceKey | None = config.key if isinstance(config, VrrpInstance) else None
         self.queue.name = ("VRRP group " if self.is_group else "") + config.name
 
-    def batch(self, state: str, commands: Commands) -> Batch:
+    def batch(self, state: str) -> Batch:
         """Scripts for a state: the specific one, then the generic one (vrrp-behaviour.md 13.2)."""
         entries = []
         specific = self._specific(state)
@@ -47,13 +48,13 @@ class Owner:
             kind = "GROUP" if self.is_group else "INSTANCE"
             arguments = (kind, self.name, state, str(self.priority))
             entries.append(Entry(keyword="notify", script=self.notify.any, arguments=arguments))
-        return Batch(event=state, entries=tuple(entries), commands=commands, final=state == "STOP")
+        return Batch(event=state, entries=tuple(entries), commands=self._commands, final=state == "STOP")
 
-    def rx_lower_batch(self, commands: Commands) -> Batch:
+    def rx_lower_batch(self) -> Batch:
         """The script for an advert of lower priority that a master heard."""
         script = self.notify.rx_lower
         entries = () if script is None else (Entry(keyword="notify_master_rx_lower_pri", script=script),)
-        return Batch(event="an advert of lower priority", entries=entries, commands=commands, mergeable=True)
+        return Batch(event="an advert of lower priority", entries=entries, commands=self._commands, mergeable=True)
 
     def mail(self, state: str, defs: GlobalDefs, host: str) -> MailText | None:
         """The mail about a state, if one is wanted and it was not the last one that was sent."""

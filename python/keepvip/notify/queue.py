@@ -176,10 +176,12 @@ class ScriptQueue:
                     entry = entries.popleft()
                     self._rest = len(entries)
                     self._counters.scripts_waiting -= 1
-                    await self._run(batch, entry)
-            except Exception:
-                # One broken script (or a mistake of ours) must not end the notifications of the instance.
-                log.exception("%s: the scripts for %s could not be run", self.name, batch.event)
+                    try:
+                        await self._run(batch, entry)
+                    except Exception:
+                        # A mistake of ours must not end the notifications of the instance.
+                        self._counters.scripts_not_started += 1
+                        log.exception("%s: %s for %s could not be run", self.name, entry.keyword, batch.event)
             finally:
                 self._rest = 0
                 if entries:

@@ -169,6 +169,9 @@ class Mailer:
             self._mails.appendleft(mail)
             self._counters.mails_waiting = len(self._mails)
             raise
+        except asyncio.CancelledError:
+            self._failed(mail, "the daemon stops while it is on its way")
+            raise
         except MailRefusedError as error:
             self._failed(mail, str(error))
         except MaybeSentError as error:

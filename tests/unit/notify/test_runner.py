@@ -3,56 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
 import time
-from pathlib import Path
 
 import pytest
 
 from keepvip.notify.command import Command, Identity
 from keepvip.notify.runner import Ending, Outcome, Runner
 
+from .tools import Scripts, alive, children, command, until
+
 root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
-def alive(pid: int) -> bool:
-    """Whether a process exists and is not a zombie."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in {b"Z", b"X"}
-
-
-def children(parent: int) -> list[int]:
-    """All children of a process, zombies too."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError):
-            if int((entry / "stat").read_bytes().rpartition(b")")[2].split()[1]) == parent:
-                found.append(int(entry.name))
-    return found
-
-
-async def test_exit_status(runner, scripts, command) -> None:
+async def test_exit_status(runner: Runner, scripts: Scripts) -> None:
     assert (await runner.run(command(scripts.write("ok", "exit 0")), timeout_s=10)).ok
     outcome = await runner.run(command(scripts.write("bad", "exit 3")), timeout_s=10)
     assert (outcome.ending, outcome.exit_code, outcome.ok) == (Ending.EXITED, 3, False)
     assert "exit status 3 after 0." in str(outcome)
 
 
-async def test_killed_by_somebody_else(runner, scripts, command) -> None:
+async def test_killed_by_somebody_else(runner: Runner, scripts: Scripts) -> None:
     outcome = await runner.run(command(scripts.write("x", "kill -9 $$")), timeout_s=10)
     assert (outcome.ending, outcome.signal) == (Ending.SIGNALLED, signal.SIGKILL)
     assert "killed by SIGKILL" in str(outcome)
 
 
-async def test_failure_to_start_is_an_outcome(runner, scripts, command) -> None:
+async def test_failure_to_start_is_an_outcome(runner: Runner, scripts: Scripts) -> None:
     outcome = await runner.run(command(scripts.directory / "missing"), timeout_s=10)
     assert outcome.ending is Ending.NOT_STARTED
     assert str(outcome) == "could not be started: No such file or directory"
@@ -62,7 +44,7 @@ async def test_failure_to_start_is_an_outcome(runner, scripts, command) -> None:
     assert outcome.ending is Ending.NOT_STARTED
 
 
-async def test_command_line_beyond_all_limits(runner, command) -> None:
+async def test_command_line_beyond_all_limits(runner: Runner) -> None:
     for length in (300_000, 2_000_000):
         outcome = await runner.run(command("/bin/true", "x" * length), timeout_s=10)
         assert outcome.ending is Ending.NOT_STARTED
@@ -70,7 +52,7 @@ async def test_command_line_beyond_all_limits(runner, command) -> None:
 
 
 @pytest.mark.parametrize("head", ["#!/bin/sh\n", ""], ids=["interpreter line", "through the shell"])
-async def test_arguments_arrive_as_they_are(runner, scripts, command, head) -> None:
+async def test_arguments_arrive_as_they_are(runner: Runner, scripts: Scripts, head: str) -> None:
     script = scripts.write("x", 'for word; do echo "<$word>" >> $LOG; done', head=head)
     words = ["a b", "", "'quoted'", '"', "$HOME", "*", "; false", "ünicode", "\udcff"]
     assert (await runner.run(command(script, *words), timeout_s=10)).ok
@@ -78,13 +60,13 @@ async def test_arguments_arrive_as_they_are(runner, scripts, command, head) -> N
     assert lines == [f"<{word}>" for word in words]
 
 
-async def test_binary_runs_without_a_shell(runner, command) -> None:
+async def test_binary_runs_without_a_shell(runner: Runner) -> None:
     assert (await runner.run(command("/bin/sh", "-c", 'test "$PPID" = "$0"', "x"), timeout_s=10)).exit_code == 1
     outcome = await runner.run(command("/usr/bin/test", "-n", "$(true)"), timeout_s=10)
     assert outcome.ok, "a shell has looked at the words"
 
 
-async def test_environment(runner, scripts, command, monkeypatch) -> None:
+async def test_environment(runner: Runner, scripts: Scripts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IFS", ",")
     monkeypatch.setenv("LD_LIBRARY_PATH", "/nowhere")
     monkeypatch.setenv("LD_PRELOAD", "")
@@ -95,11 +77,13 @@ async def test_environment(runner, scripts, command, monkeypatch) -> None:
     assert not {"IFS", "LD_PRELOAD", "LD_LIBRARY_PATH"} & names
 
 
-async def test_descriptors_group_and_signals(runner, scripts, command) -> None:
-    with open(os.devnull) as extra:  # noqa: PTH123
-        os.set_inheritable(extra.fileno(), True)
+async def test_descriptors_group_and_signals(runner: Runner, scripts: Scripts) -> None:
+    with socket.socket() as extra:
+        extra.set_inheritable(True)
         body = """
-        for fd in 0 1 2 3 4 5 6 7 8 9; do test -e /proc/$$/fd/$fd && echo $fd $(readlink /proc/$$/fd/$fd); done > $LOG.fd
+        for fd in 0 1 2 3 4 5 6 7 8 9; do
+            test -e /proc/$$/fd/$fd && echo $fd $(readlink /proc/$$/fd/$fd)
+        done > $LOG.fd
         cut -d' ' -f1,5 /proc/$$/stat >> $LOG
         grep -E '^Sig(Blk|Ign)' /proc/self/status >> $LOG
         """
@@ -108,7 +92,7 @@ async def test_descriptors_group_and_signals(runner, scripts, command) -> None:
             assert (await runner.run(command(scripts.write("x", body)), timeout_s=10)).ok
         finally:
             signal.signal(signal.SIGUSR1, previous)
-    descriptors = Path(f"{scripts.log}.fd").read_text().split()
+    descriptors = (scripts.directory / "log.fd").read_text().split()
     shown = dict(zip(descriptors[::2], descriptors[1::2], strict=True))
     # while the loop writes its file, the shell keeps its own standard output (1) and the script (10) elsewhere
     assert {fd: path for fd, path in shown.items() if fd in {"0", "2"}} == {"0": "/dev/null", "2": "/dev/null"}
@@ -119,7 +103,7 @@ async def test_descriptors_group_and_signals(runner, scripts, command) -> None:
 
 
 @root
-async def test_normal_scheduling(scripts, command) -> None:
+async def test_normal_scheduling(scripts: Scripts) -> None:
     previous = os.getpriority(os.PRIO_PROCESS, 0)
     runner = Runner()
     os.setpriority(os.PRIO_PROCESS, 0, -5)
@@ -133,7 +117,7 @@ async def test_normal_scheduling(scripts, command) -> None:
 
 
 @root
-async def test_user_group_and_supplementary_groups(runner, scripts) -> None:
+async def test_user_group_and_supplementary_groups(runner: Runner, scripts: Scripts) -> None:
     script = scripts.write("x", "echo $(id -u) $(id -g) $(id -G) >> $LOG")
 
     def as_user(groups: tuple[int, ...]) -> Command:
@@ -145,14 +129,14 @@ async def test_user_group_and_supplementary_groups(runner, scripts) -> None:
     assert scripts.lines == ["65534 12345 12345", "65534 12345 12345 5"]
 
 
-async def test_umask(runner, scripts, command) -> None:
+async def test_umask(runner: Runner, scripts: Scripts) -> None:
     runner.umask = 0o027
     script = scripts.write("x", "umask >> $LOG")
     assert (await runner.run(command(script), timeout_s=10)).ok
     assert scripts.lines == ["0027"]
 
 
-async def test_time_out_ends_the_whole_tree(runner, scripts, command) -> None:
+async def test_time_out_ends_the_whole_tree(runner: Runner, scripts: Scripts) -> None:
     """Grandchildren in the background and processes deaf to SIGTERM included; nothing is left, not even a zombie."""
     body = """
     trap '' TERM
@@ -161,8 +145,7 @@ async def test_time_out_ends_the_whole_tree(runner, scripts, command) -> None:
     while :; do sleep 1; done
     """
     running = await runner.start(command(scripts.write("x", body)))
-    while len(scripts.lines) < 2:
-        await asyncio.sleep(0.01)
+    await until(lambda: len(scripts.lines) == 2)
     pids = [int(line) for line in scripts.lines]
     assert all(alive(pid) for pid in pids)
     running.end(Ending.TIMED_OUT, grace_s=0.3)
@@ -174,7 +157,7 @@ async def test_time_out_ends_the_whole_tree(runner, scripts, command) -> None:
     assert children(runner._spawner.pid) == []
 
 
-async def test_time_out_of_run(runner, scripts, command) -> None:
+async def test_time_out_of_run(runner: Runner, scripts: Scripts) -> None:
     started = time.monotonic()
     outcome = await runner.run(command("/bin/sleep", "100"), timeout_s=0.1)
     assert outcome.ending is Ending.TIMED_OUT
@@ -182,15 +165,14 @@ async def test_time_out_of_run(runner, scripts, command) -> None:
     assert str(outcome).startswith("timed out and was ended after 0.1")
 
 
-async def test_the_end_is_told_only_when_nothing_is_left(runner, scripts, command) -> None:
+async def test_the_end_is_told_only_when_nothing_is_left(runner: Runner, scripts: Scripts) -> None:
     """The script dies of SIGTERM at once, a child of it does not: its successor must not run beside that child."""
     body = """
     sh -c 'trap "" TERM; echo $$ >> $0; while :; do sleep 1; done' $LOG &
     wait
     """
     running = await runner.start(command(scripts.write("x", body)))
-    while not scripts.lines:
-        await asyncio.sleep(0.01)
+    await until(lambda: scripts.lines)
     child = int(scripts.lines[0])
     running.end(Ending.TIMED_OUT, grace_s=0.5)
     outcome = await asyncio.wait_for(running.wait(), 10)
@@ -198,7 +180,7 @@ async def test_the_end_is_told_only_when_nothing_is_left(runner, scripts, comman
     assert outcome.took_us >= 500_000
 
 
-async def test_background_processes_of_a_script_are_left_alone(runner, scripts, command) -> None:
+async def test_background_processes_of_a_script_are_left_alone(runner: Runner, scripts: Scripts) -> None:
     """A hook that starts a service ends, the service stays."""
     script = scripts.write("x", "sleep 100 & echo $! >> $LOG")
     assert (await runner.run(command(script), timeout_s=10)).ok
@@ -207,7 +189,7 @@ async def test_background_processes_of_a_script_are_left_alone(runner, scripts, 
     os.kill(child, signal.SIGKILL)
 
 
-async def test_no_zombies_after_many(runner, scripts, command) -> None:
+async def test_no_zombies_after_many(runner: Runner, scripts: Scripts) -> None:
     script = scripts.write("x", "echo done >> $LOG")
     outcomes = await asyncio.gather(*(runner.run(command(script), timeout_s=30) for _ in range(100)))
     assert all(outcome.ok for outcome in outcomes)
@@ -215,7 +197,7 @@ async def test_no_zombies_after_many(runner, scripts, command) -> None:
     assert children(runner._spawner.pid) == []
 
 
-async def test_cancelling_ends_the_script(runner, scripts, command, until) -> None:
+async def test_cancelling_ends_the_script(runner: Runner, scripts: Scripts) -> None:
     script = scripts.write("x", "echo $$ >> $LOG; exec sleep 100")
     task = asyncio.create_task(runner.run(command(script), timeout_s=60))
     await until(lambda: scripts.lines)
@@ -225,12 +207,13 @@ async def test_cancelling_ends_the_script(runner, scripts, command, until) -> No
     await until(lambda: not alive(int(scripts.lines[0])))
 
 
-async def test_loss_of_the_starting_process(runner, scripts, command, until, caplog) -> None:
+async def test_loss_of_the_starting_process(runner: Runner, scripts: Scripts, caplog: pytest.LogCaptureFixture) -> None:
     """It is killed: its scripts get SIGTERM, are told to be lost, and the next script gets a new one."""
     script = scripts.write("x", "trap 'echo term >> $LOG; exit' TERM; echo up >> $LOG; while :; do sleep 0.05; done")
     running = await runner.start(command(script))
     await until(lambda: scripts.lines)
     first = runner._spawner.pid
+    assert first is not None
     os.kill(first, signal.SIGKILL)
     outcome = await asyncio.wait_for(running.wait(), 10)
     assert outcome == Outcome(ending=Ending.LOST, detail="it ended")
@@ -241,9 +224,12 @@ async def test_loss_of_the_starting_process(runner, scripts, command, until, cap
     await until(lambda: first not in children(os.getpid()))
 
 
-async def test_a_starting_process_that_no_longer_answers(runner, scripts, command, monkeypatch) -> None:
+async def test_a_starting_process_that_no_longer_answers(
+    runner: Runner, scripts: Scripts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("keepvip.notify.runner.ANSWER_S", 0.1)
     running = await runner.start(command("/bin/sleep", "100"))
+    assert runner._spawner.pid is not None
     os.kill(runner._spawner.pid, signal.SIGSTOP)
     running.end(Ending.TIMED_OUT, grace_s=0.1)
     outcome = await asyncio.wait_for(running.wait(), 10)
@@ -251,14 +237,14 @@ async def test_a_starting_process_that_no_longer_answers(runner, scripts, comman
     assert (await runner.run(command("/bin/true"), timeout_s=10)).ok
 
 
-async def test_no_interpreter(runner, command, monkeypatch) -> None:
+async def test_no_interpreter(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/no/python")
     outcome = await runner.run(command("/bin/true"), timeout_s=10)
     assert outcome.ending is Ending.NOT_STARTED
     assert "the process that starts scripts cannot be started" in str(outcome)
 
 
-async def test_scripts_die_with_the_daemon(scripts, until) -> None:
+async def test_scripts_die_with_the_daemon(scripts: Scripts) -> None:
     """kill -9 of the daemon: the script gets SIGTERM, and the starting process does not stay either."""
     script = scripts.write("x", "trap 'echo term >> $LOG; exit' TERM; echo $PPID >> $LOG; while :; do sleep 0.05; done")
     daemon = textwrap.dedent(f"""
@@ -270,7 +256,7 @@ async def test_scripts_die_with_the_daemon(scripts, until) -> None:
             await Runner().run(Command(path={str(script)!r}, argv=("x",), text="x", identity=identity), timeout_s=60)
         asyncio.run(main())
     """)
-    process = subprocess.Popen([sys.executable, "-c", daemon])
+    process = subprocess.Popen([sys.executable, "-c", daemon])  # noqa: ASYNC220
     try:
         await until(lambda: scripts.lines, timeout_s=20)
     finally:
