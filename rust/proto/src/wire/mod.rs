@@ -18,6 +18,7 @@ pub mod checksum;
 pub mod ether;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+pub mod hmac_trailer;
 pub mod ipv4;
 pub mod ndisc;
 pub mod rtnl;
