@@ -873,6 +873,30 @@ fn without_a_weight_a_failure_is_a_fault() {
 }
 
 #[test]
+fn a_tracker_that_a_reload_adds_changes_nothing_before_its_first_result() {
+    let mut bench = Bench::new(vec![config()]);
+    bench.become_master();
+    bench.core.apply(
+        bench.now,
+        Apply {
+            changes: vec![Change::Update {
+                slot: 0,
+                config: Box::new(tracking(0)),
+            }],
+            ..Apply::default()
+        },
+    );
+    bench.turn();
+    assert_eq!(bench.state(0), State::Master);
+    bench.core.handle_track(0, TrackValue::Bad);
+    bench.turn();
+    assert_eq!(bench.state(0), State::Fault);
+    bench.core.handle_track(0, TrackValue::Ignored);
+    bench.turn();
+    assert_eq!(bench.state(0), State::Backup);
+}
+
+#[test]
 fn a_first_result_that_is_bad_is_told() {
     let mut bench = Bench::new(vec![tracking(0)]);
     bench.core.handle_track(0, TrackValue::Bad);

@@ -186,6 +186,8 @@ impl Core {
             return Faults::NONE;
         };
         let config = &router.config;
+        // A reload that adds a tracker is no reason to leave a state: only who has none yet waits for a first result.
+        let waiting = sum.waiting && !matches!(router.state(), State::Backup | State::Master);
         let link = router.interface.and_then(|id| self.facts.link(id));
         let usable = |index: usize| {
             let link = self.vip_interface(slot, index).and_then(|id| self.facts.link(id));
@@ -212,7 +214,7 @@ impl Core {
             )
             .with(Faults::ADDRESS_INTERFACE, address_down)
             .with(Faults::TRACK, sum.fault.is_some())
-            .with(Faults::WAITING, sum.waiting)
+            .with(Faults::WAITING, waiting)
             .with(
                 Faults::NO_SOURCE_ADDRESS,
                 link.is_some() && (router.source.is_none() || source_gone),

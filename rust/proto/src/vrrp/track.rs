@@ -27,6 +27,8 @@ pub enum TrackValue {
     Bad,
     /// The number in a file.
     Number(i32),
+    /// Nothing can be found out about it, so it counts as if it were not tracked.
+    Ignored,
 }
 
 /// What is tracked.
@@ -70,6 +72,7 @@ impl Track {
             TrackValue::Unknown => Effect::Weight(0),
             TrackValue::Good | TrackValue::Bad => self.effect_of_result(value == TrackValue::Good, weight),
             TrackValue::Number(number) => self.effect_of_number(number, weight),
+            TrackValue::Ignored => Effect::Weight(0),
         }
     }
 
@@ -191,6 +194,13 @@ mod tests {
     fn without_a_result_weights_count_nothing_and_no_weight_waits() {
         assert_eq!(track(10, false).effect(TrackValue::Unknown), Effect::Weight(0));
         assert_eq!(track(0, false).effect(TrackValue::Unknown), Effect::Waiting);
+    }
+
+    #[test]
+    fn what_is_ignored_counts_nothing_and_nobody_waits_for_it() {
+        for (weight, reverse) in [(0, false), (0, true), (10, false), (-10, true)] {
+            assert_eq!(track(weight, reverse).effect(TrackValue::Ignored), Effect::Weight(0));
+        }
     }
 
     #[test]
