@@ -214,16 +214,26 @@ class Expander:
     # Steps 3 and 4.
 
     def _line(self, fragment: Fragment) -> Iterable[Logical]:
-        if self._collecting is not None and not fragment.text:
-            self._finish_definition()
-            return ()
-        fragment = self._stripped(fragment)
+        whole, fragment = fragment, self._stripped(fragment)
         if not fragment.text:
+            if self._collecting is not None:
+                self._blank_in_definition(whole, self._collecting)
+                self._finish_definition()
             return ()
         if self._collecting is not None:
             self._collect(fragment)
             return ()
         return self._statement(fragment)
+
+    def _blank_in_definition(self, line: Fragment, definition: Definition) -> None:
+        """keepalived's parent overlooks comments in a definition; for its children, who do the work, they end it."""
+        if line.text:
+            self._diagnostics.warning(
+                "definition-ends",
+                f"this line ends the definition of `{definition.name}`",
+                line.trimmed().span(),
+                hint="put a backslash at its end if the definition goes on",
+            )
 
     def _stripped(self, fragment: Fragment) -> Fragment:
         stripped = strip_comment(fragment)
@@ -249,15 +259,16 @@ class Expander:
         if kept.text:
             definition.body.append(kept)
         if not goes_on:
+            # A single line that does not go on is a single-line definition, however it was written.
+            definition.anywhere = len(definition.body) == 1
             self._finish_definition()
 
     def _finish_definition(self) -> None:
         definition, self._collecting = self._collecting, None
         if definition is None or definition.body is None:
             return
-        if len(definition.body) < 2:
-            definition.text = definition.body[0].text if definition.body else ""
-            definition.anywhere = True
+        definition.anywhere |= not definition.body
+        definition.text = definition.body[0].text if definition.body else ""
         self._definitions.define(definition)
 
     # Steps 5 to 9.

@@ -64,8 +64,6 @@ def test_single_line(read: Read, text: str, said: list[str]) -> None:
         ("$A=\\\nx \\\nsay y\nsay $A", ["x", "y"]),
         ("$A=x \\\nsay y\nsay z${A}", ["zx", "y"]),
         ("$A=\\\nsay x \\\n\nsay y\n$A", ["y", "x"]),
-        ("$A=\\\nsay x \\\n   \nsay y\n$A", ["x", "y"]),
-        ("$A=\\\nsay x \\\n# c\nsay y\n$A", ["x", "y"]),
         ("$A=\\\nsay x \\\n# c \\\nsay y\n$A", ["x", "y"]),
         ("$A=\\\nsay x \\\n\\\nsay y\n$A", ["x", "y"]),
         ("$A=\\\nsay x # c \\\nsay y\n$A", ["x", "y"]),
@@ -80,7 +78,6 @@ def test_single_line(read: Read, text: str, said: list[str]) -> None:
         (r"$A=\ # c" + "\nsay x\n$A", ["x"]),
         # one that turns out to have a single line may stand anywhere
         ("$A=\\\nx\nsay $A y", ["x y"]),
-        ("$A=x \\\n\nsay $A y", ["x y"]),
         ("$A=\\\n\nsay $A y", ["y"]),
     ],
 )
@@ -88,6 +85,14 @@ def test_multi_line(read: Read, text: str, said: list[str]) -> None:
     found = read(text)
     assert found.said == said
     assert [code for code in found.codes if code != "stray-backslash"] == []
+
+
+@pytest.mark.parametrize("line", ["# c", "  ", "  ! c", "\t"])
+def test_a_line_of_nothing_ends_it(read: Read, line: str) -> None:
+    found = read(f"$A=\\\nsay x \\\n{line}\nsay y\n$A")
+    assert found.said == ["y", "x"]
+    assert found.codes == ["definition-ends"]
+    assert found.exit_code == 0
 
 
 def test_blocks_in_a_definition(read: Read) -> None:
@@ -104,6 +109,8 @@ def test_several_lines_only_at_the_end(read: Read) -> None:
     found = read("$A=\\\nx \\\nsay y\nsay $A z\n")
     assert found.said == ["$A z"]
     assert found.places == [("definition-not-last", 4, 5, 2)]
+    # one line that was to go on counts as several
+    assert read("$A=x \\\n\nsay $A y").codes == ["definition-not-last"]
 
 
 @pytest.mark.parametrize(
