@@ -47,11 +47,10 @@ class AdminServer:
         _remove_stale(self.path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         try:
-            before = os.umask(0o177)  # never reachable by others, not even between bind and chmod
-            try:
-                listener.bind(str(self.path))
-            finally:
-                os.umask(before)
+            # Linux gives the file the mode that the socket has before bind: never reachable by others, not for a
+            # moment, and without touching the umask, which threads and new processes would see, too.
+            os.fchmod(listener.fileno(), 0o600)
+            listener.bind(str(self.path))
             named = self.path.lstat()
             self._inode = (named.st_dev, named.st_ino)
             self._server = await asyncio.start_unix_server(self._accept, sock=listener, limit=HEAD_LIMIT)
