@@ -126,57 +126,49 @@ class Definitions:
 
     def _value(self, use: _Use) -> str | None:
         """What to put in. None: the reference stays as it is, and it has been told why."""
-        name, definition = use.name, use.definition
-        if definition is None:
-            if name not in BUILT_IN:
-                return self._undefined(use)
+        if use.definition is not None:
+            value: str | _Problem = _problem(use, use.definition) or use.definition.text
+        elif use.name in BUILT_IN:
             value = self._built_in(use)
-        elif use.arguments and name not in BUILT_IN:
-            message = f"`{name}` is a definition of this configuration and takes no arguments, so this is not replaced"
-            return self._refuse("definition-arguments", message, use, f"write `${{{name}}}`")
-        elif not definition.anywhere:
-            message = f"`{name}` has several lines, so it is only replaced at the end of a line"
-            return self._refuse(
-                "definition-not-last", message, use, "put it on a line of its own, or behind everything else"
-            )
-        elif use.outer is not None and definition in use.outer.chain:
-            message = f"`{name}` refers to itself{_through(use.outer, definition)}"
-            hint = "a definition is replaced where it is used, not where it is written; give one of them another name"
-            return self._refuse("circular-definition", message, use, hint)
-        elif use.outer is not None and len(use.outer.chain) >= MAX_VALUE_DEPTH:
-            return self._refuse(
-                "definition-too-deep", f"more than {MAX_VALUE_DEPTH} definitions inside each other", use
-            )
         else:
-            value = definition.text
-        size = byte_length(use.line.text) - byte_length(use.match.group()) + byte_length(value or "")
-        if value is not None and size > LINE_BYTES:
-            message = f"the value of `{name}` makes the line longer than {LINE_BYTES} bytes, so it is not replaced"
-            return self._refuse(
-                "definition-too-long", message, use, "split it; a definition of several lines has no such limit"
+            self._undefined(use)
+            return None
+        if isinstance(value, str):
+            size = byte_length(use.line.text) - byte_length(use.match.group()) + byte_length(value)
+            if size <= LINE_BYTES:
+                return value
+            value = _Problem(
+                "definition-too-long",
+                f"the value of `{use.name}` makes the line longer than {LINE_BYTES} bytes, so it is not replaced",
+                "split it; a definition of several lines has no such limit",
             )
-        return value
+        # The reference stays. In braces that is an error for keepalived too, which trips over the braces.
+        kind = ConfigTestClass.UNEXPECTED_OPEN if use.tears else ConfigTestClass.GENERAL
+        definition = use.definition
+        related = () if definition is None else (Related(f"`{definition.name}` is defined here", definition.span),)
+        self._diagnostics.error(value.code, value.message, use.span(), hint=value.hint, kind=kind, related=related)
+        return None
 
-    def _built_in(self, use: _Use) -> str | None:
+    def _built_in(self, use: _Use) -> str | _Problem:
         name, words = use.name, use.arguments.split()
         if use.arguments != use.arguments.rstrip() or (words and name not in {"_RANDOM", "_ENV"}):
             problem = "takes no arguments" if words else "has a blank before its `}`"
             message = f"`{name}` {problem}, so this is not replaced"
-            return self._refuse("definition-arguments", message, use, f"write `${{{name}}}`")
+            return _Problem("definition-arguments", message, f"write `${{{name}}}`")
         if name == "_ENV":
             if len(words) == 1:
                 return self._environ.get(words[0], "").replace("\n", " ").replace("\0", "")
             message = "`_ENV` needs the name of one environment variable"
-            return self._refuse("definition-arguments", message, use, "write `${_ENV NAME}`")
+            return _Problem("definition-arguments", message, "write `${_ENV NAME}`")
         if name == "_RANDOM":
             return self._random_number(use, words)
         values = {"_INSTANCE": self._config_id, "_HASH": "#", "_BANG": "!"}
         return self._directory() if name == "_PWD" else values[name]
 
-    def _random_number(self, use: _Use, words: list[str]) -> str | None:
+    def _random_number(self, use: _Use, words: list[str]) -> str | _Problem:
         if len(words) > 2 or not all(re.fullmatch("[0-9]{1,9}", word) for word in words):
             message = "`_RANDOM` takes a smallest and a largest decimal number, both optional"
-            return self._refuse("definition-arguments", message, use, "write `${_RANDOM 1 100}`")
+            return _Problem("definition-arguments", message, "write `${_RANDOM 1 100}`")
         low = int(words[0]) if words else 0
         high = int(words[1]) if len(words) > 1 else max(RANDOM_HIGH, low)
         if low > high:
@@ -198,12 +190,31 @@ class Definitions:
             message = f"`{use.name}` is not defined, so `{use.match.group()}` stays as it is"
             self._diagnostics.warning("undefined-definition", message, use.span(), hint=advice)
 
-    def _refuse(self, code: str, message: str, use: _Use, hint: str = "") -> None:
-        """The reference stays as it is. In braces that is an error for keepalived too, which trips over the braces."""
-        kind = ConfigTestClass.UNEXPECTED_OPEN if use.tears else ConfigTestClass.GENERAL
-        definition = use.definition
-        related = () if definition is None else (Related(f"`{definition.name}` is defined here", definition.span),)
-        self._diagnostics.error(code, message, use.span(), hint=hint, kind=kind, related=related)
+
+class _Problem(NamedTuple):
+    """Why a reference is not replaced."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+def _problem(use: _Use, definition: Definition) -> _Problem | None:
+    """What keeps a definition from being put in at this place."""
+    name, outer = use.name, use.outer
+    if use.arguments and name not in BUILT_IN:
+        message = f"`{name}` is a definition of this configuration and takes no arguments, so this is not replaced"
+        return _Problem("definition-arguments", message, f"write `${{{name}}}`")
+    if not definition.anywhere:
+        message = f"`{name}` has several lines, so it is only replaced at the end of a line"
+        return _Problem("definition-not-last", message, "put it on a line of its own, or behind everything else")
+    if outer is not None and definition in outer.chain:
+        message = f"`{name}` refers to itself{_through(outer, definition)}"
+        hint = "a definition is replaced where it is used, not where it is written; give one of them another name"
+        return _Problem("circular-definition", message, hint)
+    if outer is not None and len(outer.chain) >= MAX_VALUE_DEPTH:
+        return _Problem("definition-too-deep", f"more than {MAX_VALUE_DEPTH} definitions inside each other")
+    return None
 
 
 class _Use:
