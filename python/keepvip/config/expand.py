@@ -15,6 +15,7 @@ from keepvip.config.budget import MAX_DEPTH, MAX_STEPS, MAX_TOTAL_BYTES, Budget,
 from keepvip.config.definitions import Definition, Definitions
 from keepvip.config.diagnostic import ConfigTestClass, Related
 from keepvip.config.fragment import BLANKS, LINE_BYTES, Fragment, byte_length, find_special
+from keepvip.config.frame import FileFrame, FilesFrame, LinesFrame
 from keepvip.config.include import ALL_CHECKS, DIRECTIVE, Checks, Request, checks_of, complain, find, read
 from keepvip.config.lexer import split_braces, strip_comment
 from keepvip.config.sequence import is_repetition, parse_repetition
@@ -36,52 +37,6 @@ FILE_STEPS = 8
 
 _CONDITION = re.compile(r"@(\^?)([^ \t\n\v\f\r]*)[ \t\n\v\f\r]*")
 _DEFINITION = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)=")
-
-
-class _Files:
-    """Files that one include matched, still to be read."""
-
-    __slots__ = ("paths", "request", "source")
-
-    def __init__(self, paths: list[str], request: Request, source: Source | None) -> None:
-        self.paths = iter(paths)
-        self.request = request
-        self.source = source
-        """The one that asked."""
-
-
-class _File:
-    """A file being read."""
-
-    __slots__ = ("checks", "directory", "identity", "rows", "source")
-
-    def __init__(
-        self,
-        source: Source,
-        rows: Iterator[tuple[int, str]],
-        directory: str,
-        identity: tuple[int, int] | None,
-        checks: Checks,
-    ) -> None:
-        self.source = source
-        self.rows = rows
-        """Physical lines with their numbers."""
-        self.directory = directory
-        self.identity = identity
-        self.checks = checks
-        """The strictness of includes in force."""
-
-
-class _Lines:
-    """Lines of a multi-line definition or of a sequence, or what is left of a line behind an include."""
-
-    __slots__ = ("definition", "ready", "rows")
-
-    def __init__(self, rows: Iterator[Fragment], definition: Definition | None = None, *, ready: bool = False) -> None:
-        self.rows = rows
-        self.definition = definition
-        self.ready = ready
-        """They have been through all stages and are cut at their braces."""
 
 
 class Expander:
@@ -106,8 +61,8 @@ class Expander:
         )
         self._checks = ALL_CHECKS if strict_includes else frozenset[str]()
         self._always = self._checks
-        self._stack: list[_Files | _File | _Lines] = []
-        self._reading: list[_File] = []
+        self._stack: list[FilesFrame | FileFrame | LinesFrame] = []
+        self._reading: list[FileFrame] = []
         self._known: set[tuple[int, int]] = set()
         self._bytes_left = MAX_TOTAL_BYTES
         self._collecting: Definition | None = None
@@ -117,7 +72,7 @@ class Expander:
     def open(self, pattern: str) -> None:
         """Begins with the configuration file; it may be a pattern that matches several."""
         request = Request(pattern, "", None, MAIN_CHECKS)
-        self._stack.append(_Files(find(request, self._diagnostics, self._budget), request, None))
+        self._stack.append(FilesFrame(find(request, self._diagnostics, self._budget), request, None))
 
     def open_bytes(self, data: bytes, name: str) -> None:
         """Begins with text that is not in a file; includes are relative to the current directory."""
@@ -142,9 +97,9 @@ class Expander:
         try:
             while self._stack:
                 top = self._stack[-1]
-                if isinstance(top, _File):
+                if isinstance(top, FileFrame):
                     yield from self._physical(top)
-                elif isinstance(top, _Files):
+                elif isinstance(top, FilesFrame):
                     self._next_file(top)
                 else:
                     yield from self._replayed(top)
@@ -161,7 +116,7 @@ class Expander:
 
     # Step 1 and 2, and the short way for lines in which nothing is special.
 
-    def _physical(self, file: _File) -> Iterator[Logical]:
+    def _physical(self, file: FileFrame) -> Iterator[Logical]:
         source, stack = file.source, self._stack
         for number, line in file.rows:
             found = find_special(line)
@@ -320,7 +275,7 @@ class Expander:
         before, _, definition, reference = substituted
         if definition is None or definition.body is None or reference is None:
             return
-        if any(isinstance(frame, _Lines) and frame.definition is definition for frame in self._stack):
+        if any(isinstance(frame, LinesFrame) and frame.definition is definition for frame in self._stack):
             self._diagnostics.error(
                 "circular-definition",
                 f"`{definition.name}` is used inside itself",
@@ -338,13 +293,13 @@ class Expander:
         if before.text.strip(BLANKS) or not lines:
             lines[:1] = [before.joined(lines[0], reference) if lines else before]
         lines[0] = self._stripped(lines[0])  # the line of the reference, as after any substitution; may be empty now
-        self._stack.append(_Lines(iter(lines if lines[0].text else lines[1:]), definition))
+        self._stack.append(LinesFrame(iter(lines if lines[0].text else lines[1:]), definition))
 
     def _repeat(self, repetition: Repetition, fragment: Fragment) -> None:
         if not self._may_nest(fragment):
             return
         self._budget.spend(repetition.rounds + 1 + len(fragment.text) // 128)
-        self._stack.append(_Lines(self._rounds(repetition, fragment)))
+        self._stack.append(LinesFrame(self._rounds(repetition, fragment)))
 
     def _rounds(self, repetition: Repetition, fragment: Fragment) -> Iterator[Fragment]:
         source = fragment.source
@@ -367,7 +322,7 @@ class Expander:
         )
         return False
 
-    def _replayed(self, lines: _Lines) -> Iterator[Logical]:
+    def _replayed(self, lines: LinesFrame) -> Iterator[Logical]:
         stack = self._stack
         for fragment in lines.rows:
             if lines.ready:
@@ -397,7 +352,7 @@ class Expander:
             if piece.text in {"{", "}"}:
                 done.append(piece.brace())
             elif piece.text.startswith("include") and DIRECTIVE.fullmatch(piece.text):
-                self._stack.append(_Lines(iter(pieces[index:]), ready=True))
+                self._stack.append(LinesFrame(iter(pieces[index:]), ready=True))
                 break
             else:
                 done.append(piece.logical())
@@ -424,10 +379,10 @@ class Expander:
             here = self._reading[-1]
             request = Request(pattern.text, here.directory, pattern.span(), checks_of(directive[1], here.checks))
             paths = find(request, self._diagnostics, self._budget)
-            self._stack.append(_Files(paths, request, fragment.source))
+            self._stack.append(FilesFrame(paths, request, fragment.source))
         return True
 
-    def _next_file(self, files: _Files) -> None:
+    def _next_file(self, files: FilesFrame) -> None:
         path = next(files.paths, None)
         if path is None:
             self._stack.pop()
@@ -461,7 +416,7 @@ class Expander:
         self._push_file(path, found.data, files, found.identity, os.path.dirname(path))  # noqa: PTH120  (keeps it as written)
 
     def _push_file(
-        self, name: str, data: bytes, files: _Files | None, identity: tuple[int, int] | None, directory: str
+        self, name: str, data: bytes, files: FilesFrame | None, identity: tuple[int, int] | None, directory: str
     ) -> None:
         self.files.setdefault(name)
         self._diagnostics.saw_file(name)
@@ -483,7 +438,7 @@ class Expander:
         rows = body.split("\n")
         if not rows[-1]:
             rows.pop()
-        file = _File(source, enumerate(rows, 1), directory, identity, self.checks)
+        file = FileFrame(source, enumerate(rows, 1), directory, identity, self.checks)
         self._reading.append(file)
         self._stack.append(file)
 
