@@ -5,6 +5,8 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
+use keepvip_proto::vrrp::track::{TrackId, TrackValue};
+
 use crate::ring::{self, ApplyCommand, Command, CommandSink, Record, RecordSource};
 use crate::runtime::Runtime;
 use crate::status::{PublishedThreadStatus, ThreadStatus};
@@ -13,6 +15,8 @@ use crate::sys::sched;
 
 /// Name of the thread, as `ps -L` shows it.
 const NAME: &str = "keepvip-engine";
+/// What the names of all our threads begin with.
+const OURS: &str = "keepvip-";
 /// Its stack. All of what is used is touched in advance.
 const STACK: usize = 1 << 20;
 
@@ -61,7 +65,13 @@ impl Engine {
         let (commands, command_source) = ring::commands()?;
         let (record_sink, records) = ring::records()?;
         let status = Arc::new(ThreadStatus::default());
-        let runtime = Runtime::open(command_source, record_sink, Arc::clone(&status), &mut notices)?;
+        let runtime = Runtime::open(
+            command_source,
+            record_sink,
+            Arc::clone(&status),
+            options.rt_priority,
+            &mut notices,
+        )?;
         let (ready, is_ready) = mpsc::channel();
         let thread = thread::Builder::new().name(NAME.into()).stack_size(STACK).spawn({
             let status = Arc::clone(&status);
@@ -111,6 +121,14 @@ impl Engine {
     /// See [`CommandError`].
     pub fn apply(&self, command: Box<ApplyCommand>) -> Result<(), CommandError> {
         self.send(Command::Apply(command))
+    }
+
+    /// Tells the value of a tracked thing. Values that are told before a configuration are known to it from its start.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub fn track(&self, id: TrackId, value: TrackValue) -> Result<(), CommandError> {
+        self.send(Command::Track { id, value })
     }
 
     /// Asks the thread to release everything and to end; a `Stopped` record is its last.
@@ -222,13 +240,13 @@ fn supervise(mut runtime: Runtime) -> Result<(), String> {
 }
 
 /// The default hook prints to standard error. In the engine thread that could block for ever, before the addresses are
-/// off: there the message is kept instead.
+/// off: in our threads the message is kept instead.
 fn keep_panics_silent() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let usual = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if thread::current().name() == Some(NAME) {
+            if thread::current().name().is_some_and(|name| name.starts_with(OURS)) {
                 lock(&PANIC).get_or_insert_with(|| info.to_string());
             } else {
                 usual(info);

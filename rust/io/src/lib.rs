@@ -11,6 +11,7 @@
 mod advert;
 mod announce;
 mod engine;
+mod hands;
 mod membership;
 mod netlink;
 mod ring;

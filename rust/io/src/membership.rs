@@ -57,14 +57,15 @@ impl Memberships {
         }
     }
 
-    /// Tries the refused ones again.
-    pub(crate) fn again(&mut self) {
+    /// Tries the refused ones again; true when some are still refused.
+    pub(crate) fn again(&mut self) -> bool {
         for _ in 0..self.missing.len() {
             let membership = self.missing.remove(0);
             if self.join(membership).is_err() {
                 self.missing.push(membership);
             }
         }
+        !self.missing.is_empty()
     }
 
     fn join(&mut self, membership: Membership) -> io::Result<()> {
@@ -182,7 +183,7 @@ mod tests {
                 errno: libc::ENODEV
             }
         );
-        memberships.again();
+        assert!(memberships.again());
         assert_eq!(memberships.missing, [nowhere]);
         memberships.change(MembershipOp::Leave(nowhere)).unwrap();
         assert!(memberships.missing.is_empty() && memberships.holders.is_empty());

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use keepvip_proto::engine::Apply;
 use keepvip_proto::time::{Duration, Instant};
 use keepvip_proto::vrrp::report::EventKind;
+use keepvip_proto::vrrp::track::{TrackId, TrackValue};
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
 use crate::status::StatusBlock;
@@ -18,14 +19,21 @@ use crate::sys::eventfd::EventFd;
 
 /// Records that wait for Python. Untouched cells of the ring cost no memory.
 const RECORDS: usize = 8192;
-/// Commands that wait for the engine; there is hardly ever more than one.
-const COMMANDS: usize = 32;
+/// Commands that wait for the engine: hardly ever more than one, but values of tracked things come in crowds at a start.
+const COMMANDS: usize = 4096;
 
 /// What the engine is told.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// A new configuration.
     Apply(Box<ApplyCommand>),
+    /// A tracked thing has a new value.
+    Track {
+        /// Its number.
+        id: TrackId,
+        /// The value.
+        value: TrackValue,
+    },
     /// Release everything (or leave the addresses where they are) and end.
     Shutdown {
         /// Send priority 0 and remove the addresses.

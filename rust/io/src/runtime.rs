@@ -6,12 +6,15 @@
 //! 2. commands, then facts from rtnetlink;
 //! 3. read the clock, then every packet that had arrived by that time: **listen before you speak**;
 //! 4. deadlines up to that time;
-//! 5. memberships, adverts, one chunk of address operations, one batch of announcements;
+//! 5. adverts; memberships and address operations to [`crate::hands`]; one batch of announcements;
 //! 6. reports, once the address operations before them are done; status of the routers that changed;
 //! 7. set the timer.
 //!
 //! What did not fit into a turn follows in the next one, which then does not wait; so neither two hundred addresses nor
-//! a thousand announcements nor a dump of all interfaces delay an advert by more than one chunk.
+//! a thousand announcements nor a dump of all interfaces delay an advert.
+//!
+//! The results of address operations are taken before any news from rtnetlink, which is not read while some are under
+//! way: that an address is gone must not be heard before it is known that we removed it.
 
 use std::io;
 use std::os::fd::AsFd as _;
@@ -24,8 +27,8 @@ use keepvip_proto::vrrp::report::{Event, EventKind};
 
 use crate::advert::Adverts;
 use crate::announce::Announcements;
-use crate::membership::Memberships;
-use crate::netlink::{AddressSocket, Monitor};
+use crate::hands::{Hands, Outcome};
+use crate::netlink::Monitor;
 use crate::ring::{ApplyCommand, Command, CommandSource, RecordKind, RecordSink};
 use crate::status::{StatusBlock, ThreadStatus};
 use crate::sys::clock;
@@ -41,6 +44,7 @@ const COMMANDS: u8 = 1;
 const MONITOR: u8 = 2;
 const ADVERTS_V4: u8 = 3;
 const ADVERTS_V6: u8 = 4;
+const HANDS: u8 = 5;
 
 /// A wake-up later than this is told, at most once per [`LATE_PERIOD`]; every one is in the histogram.
 const LATE: Duration = Duration::from_millis(10);
@@ -70,7 +74,6 @@ pub(crate) enum Next {
 struct Backlog {
     packets: bool,
     facts: bool,
-    addresses: bool,
     announcements: bool,
     commands: bool,
     overdue: bool,
@@ -78,7 +81,7 @@ struct Backlog {
 
 impl Backlog {
     const fn any(self) -> bool {
-        self.packets || self.facts || self.addresses || self.announcements || self.commands || self.overdue
+        self.packets || self.facts || self.announcements || self.commands || self.overdue
     }
 }
 
@@ -89,9 +92,14 @@ pub(crate) struct Runtime {
     timer: Timer,
     adverts: Adverts,
     announcements: Announcements,
-    memberships: Memberships,
     monitor: Monitor,
-    addresses: AddressSocket,
+    /// rtnetlink has something to read, as far as is known.
+    news: bool,
+    hands: Hands,
+    /// Some membership was refused.
+    unjoined: bool,
+    /// Reports wait for address operations.
+    unreported: bool,
     commands: CommandSource,
     records: RecordSink,
     thread: Arc<ThreadStatus>,
@@ -112,6 +120,7 @@ impl Runtime {
         commands: CommandSource,
         records: RecordSink,
         thread: Arc<ThreadStatus>,
+        rt_priority: Option<u8>,
         notices: &mut Vec<String>,
     ) -> io::Result<Self> {
         let mut core = Core::new();
@@ -119,9 +128,12 @@ impl Runtime {
         let timer = Timer::new()?;
         let adverts = Adverts::open(NETNS, notices)?;
         let mut monitor = Monitor::open(NETNS)?;
+        let announcements = Announcements::open()?;
+        let hands = Hands::start(rt_priority)?;
         epoll.add(&timer, TIMER, Trigger::Edge)?;
         epoll.add(&commands.wake.as_fd(), COMMANDS, Trigger::Level)?;
-        epoll.add(&monitor, MONITOR, Trigger::Level)?;
+        epoll.add(&monitor, MONITOR, Trigger::Edge)?;
+        epoll.add(&hands, HANDS, Trigger::Level)?;
         for (family, socket) in adverts.sockets() {
             epoll.add(&socket, token(family), Trigger::Level)?;
         }
@@ -131,10 +143,12 @@ impl Runtime {
             epoll,
             timer,
             adverts,
-            announcements: Announcements::open()?,
-            memberships: Memberships::default(),
+            announcements,
             monitor,
-            addresses: AddressSocket::open()?,
+            news: true,
+            hands,
+            unjoined: false,
+            unreported: false,
             commands,
             records,
             thread,
@@ -157,6 +171,7 @@ impl Runtime {
     /// One turn of the loop.
     pub(crate) fn turn(&mut self) -> io::Result<Next> {
         let ready = self.wait()?;
+        self.take_outcomes(ready);
         self.take_commands(ready);
         self.take_facts(ready)?;
         let now = clock::now();
@@ -198,6 +213,34 @@ impl Runtime {
         }
     }
 
+    /// Takes the results of what was handed over.
+    fn take_outcomes(&mut self, ready: Ready) {
+        if !ready.has(HANDS) {
+            return;
+        }
+        self.hands.clear();
+        self.take_outcomes_of(clock::now());
+    }
+
+    fn take_outcomes_of(&mut self, now: Instant) {
+        while let Some(outcome) = self.hands.take() {
+            match outcome {
+                Outcome::Address(op, errno) => self.core.handle_address_result(now, &op, errno),
+                Outcome::Membership(Err(refused)) => {
+                    self.unjoined = true;
+                    let kind = RecordKind::MembershipRefused {
+                        ifindex: refused.membership.interface.index,
+                        group: refused.membership.group,
+                        errno: refused.errno,
+                    };
+                    self.records.push(now, kind);
+                }
+                Outcome::Again { missing } => self.unjoined = missing,
+                Outcome::Membership(Ok(())) | Outcome::Done => {}
+            }
+        }
+    }
+
     /// Carries out what was asked for. A configuration waits until the host is known, and until the reports of the one
     /// before are out: they name slots and groups of the configuration that they belong to.
     fn take_commands(&mut self, ready: Ready) {
@@ -206,7 +249,7 @@ impl Runtime {
         }
         self.backlog.commands = false;
         while let Some(command) = self.commands.peek() {
-            if matches!(command, Command::Apply(_)) && (!self.monitor.started() || self.backlog.addresses) {
+            if matches!(command, Command::Apply(_)) && (!self.monitor.started() || self.unreported) {
                 return;
             }
             match self.commands.pop() {
@@ -215,6 +258,7 @@ impl Runtime {
                     self.backlog.commands = self.commands.peek().is_some();
                     return;
                 }
+                Some(Command::Track { id, value }) => self.core.handle_track(id, value),
                 Some(Command::Shutdown { release }) => {
                     self.stopping = true;
                     self.core.shutdown(clock::now(), release);
@@ -234,16 +278,20 @@ impl Runtime {
     }
 
     fn take_facts(&mut self, ready: Ready) -> io::Result<()> {
+        self.news |= ready.has(MONITOR);
         self.backlog.facts = false;
-        if ready.has(MONITOR) || self.monitor.reading() {
-            let started = self.monitor.started();
-            let pumped = self.monitor.pump(clock::now(), &mut self.core)?;
-            self.backlog.facts = pumped.more;
-            // A configuration that waited for the host to be known needs a turn of its own.
-            self.backlog.commands |= !started && self.monitor.started();
-            if pumped.news {
-                self.memberships.again();
-            }
+        if !self.news || self.hands.busy() {
+            return Ok(());
+        }
+        let started = self.monitor.started();
+        let pumped = self.monitor.pump(clock::now(), &mut self.core)?;
+        self.news = pumped.more;
+        self.backlog.facts = pumped.more;
+        // A configuration that waited for the host to be known needs a turn of its own.
+        self.backlog.commands |= !started && self.monitor.started();
+        if pumped.news && self.unjoined && self.hands.has_room() {
+            self.unjoined = false;
+            self.hands.again();
         }
         Ok(())
     }
@@ -269,25 +317,33 @@ impl Runtime {
 
     /// Does what the core wants done; true when it has nothing left to do for ever.
     fn put_out(&mut self, now: Instant) -> bool {
-        while let Some(op) = self.core.poll_membership() {
-            if let Err(refused) = self.memberships.change(op) {
-                let kind = RecordKind::MembershipRefused {
-                    ifindex: refused.membership.interface.index,
-                    group: refused.membership.group,
-                    errno: refused.errno,
-                };
-                self.records.push(now, kind);
-            }
-        }
         self.adverts.send(now, &mut self.core);
-        let done = self.addresses.chunk(now, &mut self.core);
-        self.backlog.addresses = done == AddressSocket::FULL;
+        let handed_over = self.hand_over();
         self.backlog.announcements = self.announcements.send(now, &mut self.core);
         // Reports wait for the address operations before them, and the last report for the last advert.
-        if self.backlog.addresses || (self.stopping && self.adverts.retry_at().is_some()) {
+        if !handed_over || self.hands.busy() || (self.stopping && self.adverts.retry_at().is_some()) {
+            self.unreported = true;
             return false;
         }
-        self.report(if done > 0 { clock::now() } else { now })
+        let waited = core::mem::take(&mut self.unreported);
+        self.backlog.commands |= waited && self.commands.peek().is_some();
+        self.report(clock::now())
+    }
+
+    /// Gives memberships and address operations to those who may wait for them; false when not all could be taken.
+    fn hand_over(&mut self) -> bool {
+        while self.hands.has_room()
+            && let Some(op) = self.core.poll_membership()
+        {
+            self.hands.membership(op);
+        }
+        while self.hands.has_room()
+            && let Some(op) = self.core.poll_address_op()
+        {
+            self.hands.address(op);
+        }
+        self.hands.flush();
+        self.hands.has_room()
     }
 
     /// Passes on the reports; true when the last one was among them.
@@ -347,11 +403,14 @@ impl Runtime {
             let now = clock::now();
             self.core.shutdown(now, true);
             self.adverts.send(now, &mut self.core);
-            while self.addresses.chunk(now, &mut self.core) > 0 {}
+            while !self.hand_over() || self.hands.busy() {
+                self.hands.wait();
+                self.take_outcomes_of(clock::now());
+            }
         }));
         if released.is_err() {
             // The core is beyond repair; what was installed is known without it.
-            self.addresses.withdraw_all();
+            self.hands.withdraw_all();
         }
     }
 
@@ -360,6 +419,7 @@ impl Runtime {
         if failed {
             self.records.push(clock::now(), RecordKind::Fatal);
         }
+        self.hands.finish();
         self.thread.end();
         self.records.wake();
     }

@@ -4,8 +4,6 @@ use core::net::IpAddr;
 use std::collections::HashMap;
 use std::io;
 
-use keepvip_proto::engine::Core;
-use keepvip_proto::time::Instant;
 use keepvip_proto::vrrp::output::{AddressOp, IfId};
 use keepvip_proto::wire::rtnl::{self, ADDRESS_REQUEST_MAX_LEN, IfExists, Payload, Requests};
 
@@ -13,21 +11,19 @@ use super::fact;
 use crate::sys::errno;
 use crate::sys::netlink::Netlink;
 
-/// Operations per datagram. The kernel carries out all of them before it returns (5 to 20 µs each), so this bounds how
-/// long an advert can wait for addresses.
-const CHUNK: usize = 64;
+/// Operations per datagram. The kernel carries out all of them before it returns, in 5 to 20 µs each.
+pub(crate) const CHUNK: usize = 64;
 /// Octets of an answer datagram; answers are never gathered.
 const ANSWER: usize = 4096;
 
 /// No answer yet.
 const PENDING: i32 = -1;
 
-/// Sends the core's address operations and tells it their results.
+/// Carries out address operations and knows what is installed.
 pub(crate) struct AddressSocket {
     socket: Netlink,
     requests: Box<[u8]>,
     answers: Box<[u8]>,
-    ops: Vec<AddressOp>,
     results: [i32; CHUNK],
     seq: u32,
     /// What is on the interfaces because of us.
@@ -41,70 +37,54 @@ impl AddressSocket {
             socket: Netlink::open(&[])?,
             requests: vec![0; CHUNK * ADDRESS_REQUEST_MAX_LEN].into_boxed_slice(),
             answers: vec![0; ANSWER].into_boxed_slice(),
-            ops: Vec::with_capacity(CHUNK),
             results: [PENDING; CHUNK],
             seq: 0,
             installed: HashMap::new(),
         })
     }
 
-    /// Carries out up to [`CHUNK`] operations; returns how many. Fewer than [`Self::FULL`]: there were no more.
-    pub(crate) fn chunk(&mut self, now: Instant, core: &mut Core) -> usize {
-        self.ops.clear();
-        while self.ops.len() < CHUNK {
-            let Some(op) = core.poll_address_op() else {
-                break;
-            };
-            self.ops.push(op);
-        }
-        if !self.ops.is_empty() {
-            self.carry_out();
-            for (op, &result) in self.ops.iter().zip(&self.results) {
-                let errno = meaning(op.install, result);
-                if !op.install {
-                    self.installed.remove(&(op.interface, op.vip.addr));
-                } else if errno == 0 {
-                    self.installed.insert((op.interface, op.vip.addr), *op);
-                }
-                core.handle_address_result(now, op, errno);
+    /// Carries out up to [`CHUNK`] operations in their order; their results follow.
+    pub(crate) fn carry_out(&mut self, ops: &[AddressOp]) {
+        let ops = &ops[..ops.len().min(CHUNK)];
+        self.request(ops);
+        for (op, result) in ops.iter().zip(&mut self.results) {
+            *result = meaning(op.install, *result);
+            let key = (op.interface, op.vip.addr);
+            if !op.install {
+                self.installed.remove(&key);
+            } else if *result == 0 {
+                self.installed.insert(key, *op);
             }
         }
-        self.ops.len()
     }
 
-    /// What [`Self::chunk`] returns when there may be more to do.
-    pub(crate) const FULL: usize = CHUNK;
+    /// What became of the operations carried out last: their errnos, 0 for those that are done.
+    pub(crate) const fn results(&self) -> &[i32; CHUNK] {
+        &self.results
+    }
 
-    /// Takes off everything that was installed, without a core to tell; for a thread that has failed.
+    /// Takes off everything that was installed.
     pub(crate) fn withdraw_all(&mut self) {
-        let mut installed = core::mem::take(&mut self.installed).into_values();
-        loop {
-            self.ops.clear();
-            self.ops.extend(
-                installed
-                    .by_ref()
-                    .take(CHUNK)
-                    .map(|op| AddressOp { install: false, ..op }),
-            );
-            if self.ops.is_empty() {
-                return;
-            }
-            self.carry_out();
+        let installed: Vec<_> = core::mem::take(&mut self.installed)
+            .into_values()
+            .map(|op| AddressOp { install: false, ..op })
+            .collect();
+        for ops in installed.chunks(CHUNK) {
+            self.request(ops);
         }
     }
 
     /// Sends `ops` and fills in `results`, positive errnos in the same order.
-    fn carry_out(&mut self) {
+    fn request(&mut self, ops: &[AddressOp]) {
         let base = self.seq;
         self.seq = self.seq.wrapping_add(CHUNK as u32);
         self.results = [PENDING; CHUNK];
         let mut requests = Requests::new(&mut self.requests);
         let mut last = None;
-        let count = self.ops.len();
-        for (i, op) in self.ops.iter().enumerate() {
+        for (i, op) in ops.iter().enumerate() {
             let request = fact::request(op);
             let seq = base.wrapping_add(i as u32);
-            let ack = i + 1 == count;
+            let ack = i + 1 == ops.len();
             let staged = if op.install {
                 requests.add_address(seq, &request, IfExists::Fail, ack)
             } else {
@@ -125,7 +105,7 @@ impl AddressSocket {
         };
         // Without an error of its own an operation has succeeded once the end of the datagram was reached.
         let rest = failed.unwrap_or(0);
-        for result in &mut self.results[..count] {
+        for result in &mut self.results[..ops.len()] {
             if *result == PENDING {
                 *result = rest;
             }
@@ -201,16 +181,17 @@ mod tests {
     fn every_refusal_finds_its_operation() {
         let mut socket = AddressSocket::open().unwrap();
         for _ in 0..3 {
-            socket.ops.clear();
-            for i in 0..CHUNK {
-                socket.ops.push(if i % 3 == 1 {
-                    op("192.0.2.1", 33, 1, true)
-                } else {
-                    op("192.0.2.1", 32, 999_999, i % 2 == 0)
-                });
-            }
-            socket.carry_out();
-            for (i, &result) in socket.results.iter().enumerate() {
+            let ops: Vec<_> = (0..CHUNK)
+                .map(|i| {
+                    if i % 3 == 1 {
+                        op("192.0.2.1", 33, 1, true)
+                    } else {
+                        op("192.0.2.1", 32, 999_999, i % 2 == 0)
+                    }
+                })
+                .collect();
+            socket.carry_out(&ops);
+            for (i, &result) in socket.results().iter().enumerate() {
                 let expected = if i % 3 == 1 { libc::EINVAL } else { libc::ENODEV };
                 assert!(
                     result == expected || result == libc::EPERM,

@@ -6,5 +6,5 @@ mod address;
 mod fact;
 mod monitor;
 
-pub(crate) use address::AddressSocket;
+pub(crate) use address::{AddressSocket, CHUNK};
 pub(crate) use monitor::Monitor;

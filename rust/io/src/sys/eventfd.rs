@@ -33,6 +33,19 @@ impl EventFd {
         (&self.file).read(&mut count).is_ok()
     }
 
+    /// Waits until it is readable, and makes it unreadable.
+    pub(crate) fn wait(&self) {
+        let mut poll = libc::pollfd {
+            fd: self.file.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        while !self.clear() {
+            // SAFETY: one valid entry. Whatever it returns, the counter is looked at again.
+            unsafe { libc::poll(&raw mut poll, 1, -1) };
+        }
+    }
+
     /// The number of the descriptor, for somebody else's event loop.
     #[must_use]
     pub fn raw(&self) -> RawFd {

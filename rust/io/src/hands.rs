@@ -1,0 +1,352 @@
+//! A second thread for what the kernel may make us wait for.
+//!
+//! To change an address or a multicast membership the kernel takes its one lock for network configuration, and whoever
+//! holds it, in any namespace of the host, makes us wait: the deletion of a hundred interfaces holds it for 50 ms, a
+//! firmware query of a network card for seconds. An engine that waited would miss the adverts of all its other routers.
+//! So it hands such work over, goes on, and takes the results when they come.
+//!
+//! The two threads share two wait-free rings. Every task has exactly one outcome, and no more tasks are given than the
+//! ring of outcomes can hold, so neither side ever waits for room.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use keepvip_proto::vrrp::output::{AddressOp, MembershipOp};
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use crate::membership::{Memberships, Refused};
+use crate::netlink::{AddressSocket, CHUNK};
+use crate::sys::eventfd::EventFd;
+use crate::sys::sched;
+
+/// Name of the thread, as `ps -L` shows it.
+const NAME: &str = "keepvip-hands";
+const STACK: usize = 256 * 1024;
+/// Tasks under way at most.
+const CAPACITY: usize = 1024;
+
+/// Something to be done.
+#[derive(Clone, Copy, Debug)]
+enum Task {
+    Address(AddressOp),
+    Membership(MembershipOp),
+    /// Try the refused memberships again.
+    Again,
+    /// Take off all addresses that are installed.
+    WithdrawAll,
+    /// Nothing follows.
+    End,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome {
+    /// An address operation was carried out, or refused for this reason.
+    Address(AddressOp, i32),
+    /// A membership was changed, or refused.
+    Membership(Result<(), Refused>),
+    /// The refused memberships were tried again; `missing`: not all were granted.
+    Again { missing: bool },
+    /// Nothing to tell.
+    Done,
+}
+
+/// The engine's side.
+pub(crate) struct Hands {
+    tasks: Producer<Task>,
+    outcomes: Consumer<Outcome>,
+    wake: Arc<EventFd>,
+    done: Arc<EventFd>,
+    /// Tasks without an outcome so far, and how many of them are address operations.
+    under_way: usize,
+    addresses: usize,
+    fresh: bool,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Hands {
+    /// Starts the thread in the network namespace of the calling thread. `rt_priority` is that of the engine.
+    pub(crate) fn start(rt_priority: Option<u8>) -> io::Result<Self> {
+        let (tasks, task_source) = RingBuffer::new(CAPACITY);
+        let (outcome_sink, outcomes) = RingBuffer::new(CAPACITY);
+        let (wake, done) = (Arc::new(EventFd::new()?), Arc::new(EventFd::new()?));
+        let worker = Worker {
+            tasks: task_source,
+            outcomes: outcome_sink,
+            wake: Arc::clone(&wake),
+            done: Arc::clone(&done),
+            addresses: AddressSocket::open()?,
+            memberships: Memberships::default(),
+            chunk: Vec::with_capacity(CHUNK),
+        };
+        let thread = thread::Builder::new()
+            .name(NAME.into())
+            .stack_size(STACK)
+            .spawn(move || worker.run(rt_priority))?;
+        let thread = Some(thread);
+        Ok(Self {
+            tasks,
+            outcomes,
+            wake,
+            done,
+            under_way: 0,
+            addresses: 0,
+            fresh: false,
+            thread,
+        })
+    }
+
+    /// True when one more task can be given.
+    pub(crate) fn has_room(&self) -> bool {
+        self.under_way < CAPACITY
+    }
+
+    /// True while address operations are under way: their results come before everything that rests on them.
+    pub(crate) fn busy(&self) -> bool {
+        self.addresses > 0
+    }
+
+    /// Hands over an address operation.
+    pub(crate) fn address(&mut self, op: AddressOp) {
+        self.addresses += 1;
+        self.give(Task::Address(op));
+    }
+
+    /// Hands over a change of a membership.
+    pub(crate) fn membership(&mut self, op: MembershipOp) {
+        self.give(Task::Membership(op));
+    }
+
+    /// Has the refused memberships tried again.
+    pub(crate) fn again(&mut self) {
+        self.give(Task::Again);
+    }
+
+    /// Has all addresses taken off, without a core that knows them.
+    pub(crate) fn withdraw_all(&mut self) {
+        self.make_room();
+        self.give(Task::WithdrawAll);
+        self.flush();
+    }
+
+    fn give(&mut self, task: Task) {
+        debug_assert!(self.has_room());
+        // The ring is as large as the number of tasks that may be under way.
+        if self.tasks.push(task).is_ok() {
+            self.under_way += 1;
+            self.fresh = true;
+        }
+    }
+
+    /// Wakes the thread if it was given something.
+    pub(crate) fn flush(&mut self) {
+        if core::mem::take(&mut self.fresh) {
+            self.wake.signal();
+        }
+    }
+
+    /// The next outcome, in the order of the tasks.
+    pub(crate) fn take(&mut self) -> Option<Outcome> {
+        let outcome = self.outcomes.pop().ok()?;
+        self.under_way -= 1;
+        if let Outcome::Address(..) = outcome {
+            self.addresses -= 1;
+        }
+        Some(outcome)
+    }
+
+    /// Makes the descriptor unreadable. Call it before the outcomes are taken.
+    pub(crate) fn clear(&self) {
+        self.done.clear();
+    }
+
+    /// Waits for outcomes; only at the very end, when nothing else is to be done.
+    pub(crate) fn wait(&self) {
+        self.done.wait();
+    }
+
+    /// Waits until everything is done, and ends the thread.
+    pub(crate) fn finish(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.make_room();
+            self.give(Task::End);
+            self.flush();
+            // What can fail in it is caught there; there is nothing to learn from its end.
+            let _ended = thread.join();
+        }
+    }
+
+    fn make_room(&mut self) {
+        self.flush();
+        while !self.has_room() {
+            self.wait();
+            while self.take().is_some() {}
+        }
+    }
+}
+
+impl Drop for Hands {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl AsFd for Hands {
+    /// Readable when outcomes wait.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.done.as_fd()
+    }
+}
+
+/// The thread's side.
+struct Worker {
+    tasks: Consumer<Task>,
+    outcomes: Producer<Outcome>,
+    wake: Arc<EventFd>,
+    done: Arc<EventFd>,
+    addresses: AddressSocket,
+    memberships: Memberships,
+    chunk: Vec<AddressOp>,
+}
+
+impl Worker {
+    fn run(mut self, rt_priority: Option<u8>) {
+        // What is refused here was refused to the engine too, which has said so.
+        let _signals = sched::block_signals();
+        let _real_time = rt_priority.map(|priority| sched::real_time(priority.saturating_sub(1).max(1)));
+        loop {
+            self.wake.wait();
+            while let Ok(&task) = self.tasks.peek() {
+                match task {
+                    Task::End => return,
+                    Task::Address(_) => self.address_chunk(),
+                    Task::Membership(op) => {
+                        let result = self.memberships.change(op);
+                        self.answer_next(Outcome::Membership(result));
+                    }
+                    Task::Again => {
+                        let missing = self.memberships.again();
+                        self.answer_next(Outcome::Again { missing });
+                    }
+                    Task::WithdrawAll => {
+                        self.addresses.withdraw_all();
+                        self.answer_next(Outcome::Done);
+                    }
+                }
+                self.done.signal();
+            }
+        }
+    }
+
+    /// Carries out as many address operations as stand in a row, in one datagram.
+    fn address_chunk(&mut self) {
+        self.chunk.clear();
+        while self.chunk.len() < CHUNK {
+            let Ok(&Task::Address(op)) = self.tasks.peek() else {
+                break;
+            };
+            self.chunk.push(op);
+            let _peeked_at = self.tasks.pop();
+        }
+        let (addresses, chunk) = (&mut self.addresses, &self.chunk);
+        let failed = panic::catch_unwind(AssertUnwindSafe(|| addresses.carry_out(chunk))).is_err();
+        for (op, &errno) in self.chunk.iter().zip(self.addresses.results()) {
+            let errno = if failed { libc::EIO } else { errno };
+            answer(&mut self.outcomes, Outcome::Address(*op, errno));
+        }
+    }
+
+    fn answer_next(&mut self, outcome: Outcome) {
+        let _peeked_at = self.tasks.pop();
+        answer(&mut self.outcomes, outcome);
+    }
+}
+
+fn answer(outcomes: &mut Producer<Outcome>, outcome: Outcome) {
+    // There is room: every task under way has a place.
+    let full = outcomes.push(outcome).is_err();
+    debug_assert!(!full);
+}
+
+#[cfg(test)]
+mod tests {
+    use keepvip_proto::vrrp::config::Vip;
+    use keepvip_proto::vrrp::output::{IfId, Membership};
+
+    use super::*;
+
+    /// No interface has this index: every operation is refused, without privileges or side effects.
+    const NOWHERE: IfId = IfId {
+        netns: 0,
+        index: 999_999,
+    };
+
+    fn op(host: u8) -> AddressOp {
+        let vip = Vip {
+            addr: [192, 0, 2, host].into(),
+            prefix_len: 32,
+            dev: None,
+            scope: 0,
+            broadcast: None,
+            label: None,
+            peer: None,
+            flags: 0,
+            preferred_lft_s: None,
+            no_track: false,
+            advertised: true,
+        };
+        AddressOp {
+            slot: 0,
+            interface: NOWHERE,
+            vip,
+            install: true,
+            orphan: false,
+        }
+    }
+
+    #[test]
+    fn every_task_has_one_outcome_in_order() {
+        let mut hands = Hands::start(None).unwrap();
+        for host in 0..150 {
+            hands.address(op(host));
+        }
+        hands.membership(MembershipOp::Join(Membership {
+            interface: NOWHERE,
+            group: [224, 0, 0, 18].into(),
+        }));
+        hands.again();
+        assert!(hands.busy());
+        hands.flush();
+        let mut outcomes = Vec::new();
+        while outcomes.len() < 152 {
+            hands.wait();
+            outcomes.extend(core::iter::from_fn(|| hands.take()));
+        }
+        for (host, outcome) in (0..150).zip(&outcomes) {
+            let Outcome::Address(done, errno) = outcome else {
+                panic!("not an address operation: {outcome:?}");
+            };
+            assert_eq!(*done, op(host));
+            assert!(matches!(*errno, libc::ENODEV | libc::EPERM));
+        }
+        assert!(matches!(outcomes[150], Outcome::Membership(Err(_))));
+        assert!(matches!(outcomes[151], Outcome::Again { missing: true }));
+        assert!(!hands.busy());
+        hands.finish();
+    }
+
+    #[test]
+    fn it_takes_only_what_it_can_answer() {
+        let mut hands = Hands::start(None).unwrap();
+        let mut given = 0;
+        while hands.has_room() {
+            hands.again();
+            given += 1;
+        }
+        assert_eq!(given, CAPACITY);
+        hands.finish();
+    }
+}
