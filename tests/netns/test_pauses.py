@@ -65,6 +65,42 @@ def test_paused_master_returns_without_a_flap(pair: Pair, kind: type[Daemon]) ->
 
 
 @pytest.mark.ours("keepalived speaks first")
+def test_paused_master_yields_and_preempts_by_the_rules(pair: Pair, kind: type[Daemon]) -> None:
+    """Late by more than its own down time it hears the new master first, yields, and preempts a down interval later."""
+    a = kind(pair.a, v3(priority=100))
+    a.start()
+    pair.wait_master(pair.a)
+    kind(pair.b, v3(priority=99)).start()
+    pair.tap.silence("b", during_s=1.0)
+    stopped_ns = a.process.pause()
+    pair.wait_master(pair.b, since_ns=stopped_ns)
+    pair.tap.wait_advert("b", timeout_s=3, since_ns=stopped_ns + 2_000_000_000)
+    resumed_ns = a.process.resume()
+    pair.wait_released(pair.a, timeout_s=0.3)
+    back = pair.tap.wait_advert("a", 51, timeout_s=5, since_ns=resumed_ns)
+    own_s = down_interval_s(100, version=3, interval_s=INTERVAL_S)
+    assert own_s - 0.05 <= (back.at_ns - resumed_ns) / 1e9 <= own_s + LATE_S
+    pair.wait_released(pair.b)
+    assert sender_changes(pair, resumed_ns) == ["b", "a"]
+
+
+@pytest.mark.ours("keepalived speaks first")
+def test_paused_master_with_nopreempt_yields_for_good(pair: Pair, kind: type[Daemon]) -> None:
+    a = kind(pair.a, v3(priority=100, extra=["nopreempt"]))
+    a.start()
+    pair.wait_master(pair.a)
+    kind(pair.b, v3(priority=99)).start()
+    pair.tap.silence("b", during_s=1.0)
+    stopped_ns = a.process.pause()
+    pair.wait_master(pair.b, since_ns=stopped_ns)
+    pair.tap.wait_advert("b", timeout_s=3, since_ns=stopped_ns + 2_000_000_000)
+    resumed_ns = a.process.resume()
+    pair.wait_released(pair.a)
+    pair.tap.silence("a", during_s=1.5)
+    assert sender_changes(pair, resumed_ns) == ["b"]
+
+
+@pytest.mark.ours("keepalived speaks first")
 def test_paused_master_of_lower_priority_yields_without_a_word(pair: Pair, kind: type[Daemon]) -> None:
     """Design: it hears the new master first. Its own advert, due for seconds, must not leave."""
     a = kind(pair.a, v3(priority=99))

@@ -1,5 +1,6 @@
 """The tap: every frame that a node sends into a LAN, with the kernel's time stamp, decoded, kept and waited for."""
 
+import errno
 import os
 import select
 import socket
@@ -286,7 +287,7 @@ class Tap:
                 except BlockingIOError:
                     break
                 except OSError as error:
-                    if error.errno == 100:  # ENETDOWN: an interface went away, the socket lives on
+                    if error.errno == errno.ENETDOWN:  # an interface went away, the socket lives on
                         continue
                     raise
                 if address[2] == _PACKET_OUTGOING:
