@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from keepvip.config.model import Config
     from keepvip.event import EngineSnapshot, Event
     from keepvip.notify.script_host import ScriptHost
+    from keepvip.notify.security import Report
 
 __all__ = ["Notifier"]
 
@@ -68,12 +69,16 @@ class Notifier:
         self._leaving: list[ScriptQueue] = []
         """Queues of what is removed, until they are empty."""
         self._stopping = False
+        self._preparing: asyncio.Task[None] | None = None
         self._config = config
         self._take(config)
 
     def start(self) -> None:
-        """Looks at the scripts now and not at the first event, so that what is wrong with them is said early."""
-        self._vetting.start()
+        """Looks at the scripts now and not at the first event, so that what is wrong with them is said early.
+
+        If any may run, the process that starts them is made ready, too: the first one shall not wait for it.
+        """
+        self._vetting.start().add_done_callback(self._make_ready)
 
     def counters(self) -> NotifyCounters:
         """What was done so far; a copy."""
@@ -88,7 +93,7 @@ class Notifier:
         """Takes over a configuration. Scripts that are queued already are run as they were configured then."""
         self._take(config)
         self._mailer.reconfigure(config.global_defs)
-        self._vetting.start()
+        self.start()
 
     def handle(self, what: Event) -> None:
         """Queues what an event asks for."""
@@ -150,6 +155,12 @@ class Notifier:
         await asyncio.gather(self._mailer.stop(deadline), *ends)
         self._vetting.cancel()
         await self._runner.close()
+
+    def _make_ready(self, vetting: asyncio.Task[Report]) -> None:
+        if not self._stopping and not vetting.cancelled() and any(vetting.result().commands.values()):
+            self._preparing = asyncio.get_running_loop().create_task(
+                self._runner.prepare(), name="make ready for scripts"
+            )
 
     def _transition(self, what: event.Transition) -> None:
         owner = self._instances.get(what.instance)

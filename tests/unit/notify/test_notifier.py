@@ -418,6 +418,7 @@ async def test_findings_are_logged_before_the_first_event(bench: Bench, caplog: 
     assert "does not exist; not run" in caplog.text
     bench.notifier.handle(transition("VI_1", State.MASTER))
     assert await bench.idle() == ["any INSTANCE VI_1 MASTER 100"]
+    await until(lambda: bench.notifier._runner._spawner.pid)  # made ready before anything is to run
     caplog.clear()
     bench.notifier.reconfigure(config)
     await until(lambda: "does not exist; not run" in caplog.text)
