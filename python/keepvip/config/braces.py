@@ -28,7 +28,7 @@ _SPACED_DEFINITION = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*[ \t]+=")
 class _Level:
     """An open block."""
 
-    __slots__ = ("block", "items", "keywords", "node", "stray")
+    __slots__ = ("block", "items", "keywords", "node", "outdented", "stray")
 
     def __init__(self, block: Block, node: Node | None, items: list[Node]) -> None:
         self.block = block
@@ -39,6 +39,8 @@ class _Level:
         """None: every line, or every word, is an entry."""
         self.stray = 0
         """Braces opened in it that belong to nothing."""
+        self.outdented: tuple[Node, Source, int, int] | None = None
+        """A block in it whose `}` stands where that of this one should: block, source, line and column of the brace."""
 
 
 class BlockBuilder:
@@ -145,8 +147,11 @@ class BlockBuilder:
         level = self._stack[-1]
         if level.stray:
             level.stray -= 1
-        elif len(self._stack) > 1:
+        elif level.node is not None:
             self._stack.pop()
+            around = self._stack[-1]
+            if column < level.node.indent and around.node is not None and column <= around.node.indent:
+                around.outdented = around.outdented or (level.node, source, number, column)
         else:
             self._diagnostics.error(
                 "unexpected-close-brace",
@@ -166,7 +171,7 @@ class BlockBuilder:
             self._never_closed(self._skipped)
         for level in reversed(self._stack):
             if level.node is not None:
-                self._never_closed(level.node)
+                self._never_closed(level.node, level)
         del self._stack[1:]
 
     def _enter(self, node: Node, block: Block) -> None:
@@ -214,17 +219,24 @@ class BlockBuilder:
         while len(self._stack) > depth + 1:
             level = self._stack.pop()
             if level.node is not None:
-                self._never_closed(level.node, before=node)
+                self._never_closed(level.node, level, node)
         return keyword
 
-    def _never_closed(self, node: Node, before: Node | None = None) -> None:
+    def _never_closed(self, node: Node, level: _Level | None = None, before: Node | None = None) -> None:
+        related = []
+        if level is not None and level.outdented is not None:
+            inner, source, number, column = level.outdented
+            message = f"this closes `{_header_text(inner)}`, which stands further right: is its own `}}` missing?"
+            related.append(Related(message, _place(source, number, column)))
+        if before is not None:
+            related.append(Related("the next block begins here", before.span))
         self._diagnostics.error(
             "missing-close-brace",
             f"the block of `{_header_text(node)}` is never closed",
             node.statement_span,
             expected="`}`" if before is None else f"`}}` before `{before.keyword}`",
             kind=ConfigTestClass.MISSING_CLOSE,
-            related=() if before is None else (Related("the next block begins here", before.span),),
+            related=related,
         )
 
     def _tell_unknown(self, node: Node, *, opens_block: bool = False) -> None:

@@ -60,6 +60,11 @@ class Node:
         return self._source.line(self._number)
 
     @property
+    def indent(self) -> int:
+        """Columns to the left of the statement; -1 where it does not stand in its line as it is."""
+        return self._offset if self._chart is None else -1
+
+    @property
     def text(self) -> str:
         """The statement: definitions put in, quotes included, comments gone."""
         text = self._source.line_text(self._number) if self._chart is None else self._chart.text

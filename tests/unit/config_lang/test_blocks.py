@@ -157,6 +157,16 @@ def test_missing_close_brace(read: Read, text: str, tree: Tree, places: list[tup
     assert found.exit_code == 5
 
 
+def test_the_indentation_tells_which_brace_is_missing(read: Read) -> None:
+    found = read("vrrp_instance A {\n  authentication {\n    auth_type x\n}\nvrrp_instance B {\n}\n")
+    (item,) = found.diagnostics
+    assert (item.code, item.message) == ("missing-close-brace", "the block of `vrrp_instance A` is never closed")
+    assert [(related.message, related.span.number) for related in item.related] == [
+        ("this closes `authentication`, which stands further right: is its own `}` missing?", 4),
+        ("the next block begins here", 5),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "tree", "places"),
     [
