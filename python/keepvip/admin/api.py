@@ -15,7 +15,7 @@ from keepvip.observe import log, text
 from keepvip.observe.journal import HISTORY
 
 if TYPE_CHECKING:
-    from keepvip.admin.model import ConfigView, Health, ReloadAnswer, Status, WhyAnswer
+    from keepvip.admin.model import ConfigView, Health, PlanAnswer, ReloadAnswer, Status, WhyAnswer
     from keepvip.observe.feed import Feed
 
 __all__ = ["Api", "Subject"]
@@ -43,6 +43,9 @@ class Subject(Protocol):
     def config(self) -> ConfigView:
         """The configuration that runs, with the diagnostics of the last attempt."""
 
+    async def plan(self, path: str | None) -> PlanAnswer:
+        """What a reload from `path`, or from the daemon's own file, would do."""
+
     async def reload(self) -> ReloadAnswer:
         """Reads the files again and carries out the difference."""
 
@@ -61,6 +64,7 @@ class Api:
             "/v1/why": {"GET": self._why},
             "/v1/events": {"GET": self._events},
             "/v1/config": {"GET": self._config},
+            "/v1/plan": {"GET": self._plan},
             "/v1/reload": {"POST": self._reload},
             "/v1/log": {"GET": self._log_levels, "POST": self._set_log_level},
         }
@@ -87,6 +91,12 @@ class Api:
 
     async def _config(self, _request: Request) -> Response:
         return json_response(self._subject.config())
+
+    async def _plan(self, request: Request) -> Response:
+        path = request.query.get("path")
+        if path is not None and not path.startswith("/"):
+            raise HttpError(HTTPStatus.BAD_REQUEST, "path must be absolute: the daemon has a working folder of its own")
+        return json_response(await self._subject.plan(path))
 
     async def _reload(self, _request: Request) -> Response:
         answer = await self._subject.reload()

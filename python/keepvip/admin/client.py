@@ -9,6 +9,8 @@ import socket
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from keepvip.admin.error import AnswerError, UnreachableError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -18,19 +20,6 @@ DEFAULT_SOCKET = "/run/keepvip/keepvip.sock"
 TIMEOUT_S = 10.0
 
 Json = dict[str, Any]
-
-
-class UnreachableError(Exception):
-    """No daemon answers on the socket; the text says what to do."""
-
-
-class AnswerError(Exception):
-    """The daemon answered with an error. `data` is the JSON of the answer."""
-
-    def __init__(self, status: int, data: dict[str, Any]) -> None:
-        super().__init__(str(data.get("error", f"status {status}")))
-        self.status = status
-        self.data = data
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -51,15 +40,15 @@ class AdminClient:
         self.path = path or os.environ.get("KEEPVIP_SOCKET") or DEFAULT_SOCKET
         self._timeout_s = timeout_s
 
-    def get(self, path: str, *, accept: tuple[int, ...] = (200,), **query: str | int) -> Json:
+    def get(self, path: str, /, *, accept: tuple[int, ...] = (200,), **query: str | int) -> Json:
         """The JSON of a GET. Raises `AnswerError` when the status is not in `accept`."""
         return self._json("GET", path, query, accept, self._timeout_s)
 
-    def post(self, path: str, *, accept: tuple[int, ...] = (200,), **query: str | int) -> Json:
+    def post(self, path: str, /, *, accept: tuple[int, ...] = (200,), **query: str | int) -> Json:
         """The JSON of a POST; a reload may take as long as it takes, so it waits without limit."""
         return self._json("POST", path, query, accept, None)
 
-    def lines(self, path: str, **query: str | int) -> Iterator[Json]:
+    def lines(self, path: str, /, **query: str | int) -> Iterator[Json]:
         """The objects of a line stream as they come; ends when the daemon stops."""
         connection, response = self._request("GET", path, query, None)
         try:

@@ -14,6 +14,7 @@ __all__ = [
     "Health",
     "InstanceView",
     "LogView",
+    "PlanAnswer",
     "ReloadAnswer",
     "Status",
     "TransitionView",
@@ -180,3 +181,19 @@ class ReloadAnswer(_Answer, frozen=True, kw_only=True):
     warnings: int
     diagnostics: list[dict[str, Any]]
     took_ms: float
+
+
+class PlanAnswer(_Answer, frozen=True, kw_only=True):
+    """GET /v1/plan: what a reload from this file would come to. Nothing is carried out."""
+
+    ok: bool
+    """Whether a reload would accept the file."""
+    message: str
+    path: str
+    steps: tuple[str, ...]
+    """In words; also of a file that would be refused, as far as it could be read."""
+    plan: dict[str, Any] | None
+    """The same for programs; None when nothing could be made of the file."""
+    errors: int
+    warnings: int
+    diagnostics: list[dict[str, Any]]

@@ -7,6 +7,7 @@ import importlib
 import click
 
 from keepvip import __version__
+from keepvip.admin.error import AnswerError, UnreachableError
 from keepvip.cli.common import ExitCode
 
 __all__ = ["cli", "main"]
@@ -18,6 +19,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "why": ("keepvip.cli.why:why", "Explain the last transitions of an instance or sync group."),
     "events": ("keepvip.cli.events:events", "Show what happened; --follow goes on."),
     "reload": ("keepvip.cli.reload:reload", "Read the configuration again and carry out the difference."),
+    "plan": ("keepvip.cli.plan:plan", "Show what a reload would do, or how one file differs from another."),
     "log": ("keepvip.cli.log:log", "Show or change what is logged, while the daemon runs."),
     "check": ("keepvip.cli.check:check", "Check a configuration file, or two nodes' files against each other."),
     "explain": ("keepvip.cli.explain:explain", "Explain a keyword of the configuration."),
@@ -53,8 +55,6 @@ def cli() -> None:
 
 def main() -> int:
     """Runs the command line; returns the exit status."""
-    from keepvip.admin.client import AnswerError, UnreachableError  # noqa: PLC0415
-
     try:
         result = cli.main(standalone_mode=False)
     except click.ClickException as error:

@@ -42,6 +42,8 @@ class InstanceChange(msgspec.Struct, frozen=True, kw_only=True):
     addresses_removed: tuple[str, ...] = ()
     settings_changed: tuple[str, ...] = ()
     """Names of settings whose values are too long or too secret to show."""
+    transition: str | None = None
+    """Why the change can be followed by a transition, here or at a peer; None: the instance stays what it is."""
 
 
 class GroupChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,7 +156,27 @@ def _instance_change(was: VrrpInstance, now: VrrpInstance) -> InstanceChange | N
         addresses_added=added,
         addresses_removed=removed,
         settings_changed=tuple(hidden),
+        transition=_transition(was, now),
     )
+
+
+_WIRE_FIELDS = ("version", "authentication", "checksum_as_v2")
+"""Peers with another value reject the adverts."""
+
+
+def _transition(was: VrrpInstance, now: VrrpInstance) -> str | None:
+    """A reload itself moves nobody (vrrp-behaviour.md 16), but the next adverts may."""
+    heard = [field for field in _WIRE_FIELDS if getattr(was, field) != getattr(now, field)]
+    if now.version == 2 and was.advert_int_us != now.advert_int_us:
+        heard.append("advert_int")
+    if heard:
+        return f"its peers reject its adverts until they have the same {' and '.join(heard)}"
+    if was.priority != now.priority:
+        direction = "lowered" if now.priority < was.priority else "raised"
+        return f"the priority is {direction}: another node may be MASTER afterwards"
+    if was.nopreempt and not now.nopreempt:
+        return "from now on it takes over from a MASTER of lower priority"
+    return None
 
 
 def _addresses(instance: VrrpInstance) -> dict[str, VirtualAddress]:
@@ -227,6 +249,8 @@ def _steps(change: InstanceChange) -> list[str]:
         steps.append(f"removes {', '.join(change.addresses_removed)}")
     if change.settings_changed:
         steps.append(f"{', '.join(change.settings_changed)} changed")
+    if change.transition is not None:
+        steps.append(f"transition possible: {change.transition}")
     return steps
 
 

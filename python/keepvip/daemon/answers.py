@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import time
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from keepvip import __version__
 from keepvip.admin import views
@@ -16,11 +19,13 @@ from keepvip.admin.model import (
     Health,
     LogView,
     LoopView,
+    PlanAnswer,
     ReloadAnswer,
     Status,
     WhyAnswer,
 )
 from keepvip.daemon.findings import as_data
+from keepvip.daemon.loading import read
 from keepvip.daemon.reload import plural
 
 if TYPE_CHECKING:
@@ -104,6 +109,32 @@ class Answers:
             warnings=diagnostics.warnings,
             diagnostics=as_data(diagnostics),
             took_ms=round(outcome.took_s * 1000, 1),
+        )
+
+    async def plan(self, path: str | None) -> PlanAnswer:
+        """GET /v1/plan; compiled on a thread of its own, with the facts of the daemon's network namespace."""
+        from keepvip.config.plan import plan  # noqa: PLC0415  (only when somebody asks)
+
+        service = self._service
+        settings = service.settings
+        if path is not None:
+            settings = msgspec.structs.replace(settings, config_path=path)
+        loaded, objection = await service.reloader.preview(functools.partial(read, settings))
+        steps = plan(service.config, loaded.config) if loaded.config is not None else None
+        count = len(steps.lines()) if steps is not None else 0
+        if objection is not None:
+            message = f"A reload would be refused: {objection}"
+        else:
+            message = f"A reload would make {plural(count, 'change')}" if count else "A reload would change nothing"
+        return PlanAnswer(
+            ok=objection is None,
+            message=message,
+            path=settings.config_path,
+            steps=tuple(steps.lines()) if steps is not None else (),
+            plan=msgspec.to_builtins(steps) if steps is not None else None,
+            errors=loaded.diagnostics.errors,
+            warnings=loaded.diagnostics.warnings,
+            diagnostics=as_data(loaded.diagnostics),
         )
 
     def _health(self, snapshot: EngineSnapshot, now_ns: int) -> Health:

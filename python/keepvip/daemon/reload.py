@@ -96,6 +96,11 @@ class Reloader:
             self._next = asyncio.create_task(self._reload_after(self._current))
         return self._next
 
+    async def preview(self, read: Read) -> tuple[Loaded, str | None]:
+        """Reads without taking over: what was read, and why a reload would refuse it (None: it would not)."""
+        loaded = await _in_thread(read)
+        return loaded, self._objection(loaded)
+
     def close(self) -> None:
         """From now on nothing is taken over: the daemon stops. A reading in progress is abandoned."""
         self._closed = True
@@ -125,12 +130,9 @@ class Reloader:
         return outcome
 
     def _take_over(self, loaded: Loaded) -> Outcome:
-        blocking = blockers(loaded, self.running, refuse_errors=self._refuse_errors)
-        if blocking or loaded.config is None:
-            return self._refused(loaded, f"{plural(len(blocking), 'error')} in the configuration")
-        fixed = _fixed_difference(self.config, loaded.config)
-        if fixed is not None:
-            return self._refused(loaded, f"{fixed} cannot change without a restart")
+        objection = self._objection(loaded)
+        if objection is not None or loaded.config is None:
+            return self._refused(loaded, objection or "nothing usable came out")
         steps = self._plan(self.config, loaded.config)
         try:
             self._apply(loaded.config)
@@ -141,6 +143,14 @@ class Reloader:
         if not steps:
             return Outcome(loaded, message="Reloaded: nothing has changed", ok=True)
         return Outcome(loaded, message=f"Reloaded: {plural(len(steps), 'change')}", ok=True, steps=steps)
+
+    def _objection(self, loaded: Loaded) -> str | None:
+        """Why what was read cannot be taken over."""
+        blocking = blockers(loaded, self.running, refuse_errors=self._refuse_errors)
+        if blocking or loaded.config is None:
+            return f"{plural(len(blocking), 'error')} in the configuration"
+        fixed = _fixed_difference(self.config, loaded.config)
+        return f"{fixed} cannot change without a restart" if fixed is not None else None
 
     def _refused(self, loaded: Loaded, why: str) -> Outcome:
         return Outcome(loaded, message=f"Reload refused: {why}; the old configuration goes on", ok=False)

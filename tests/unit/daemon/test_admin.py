@@ -22,6 +22,7 @@ from keepvip.admin.model import (
     Health,
     LogView,
     LoopView,
+    PlanAnswer,
     ReloadAnswer,
     Status,
     WhyAnswer,
@@ -96,6 +97,12 @@ class FakeSubject:
         return ReloadAnswer(
             ok=self.reload_ok, message="m", steps=("s",), errors=0, warnings=0, diagnostics=[], took_ms=1.0
         )
+
+    async def plan(self, path: str | None) -> PlanAnswer:
+        return PlanAnswer(
+            ok=self.reload_ok, message="m", path=path or "/c", steps=("s",), plan={}, errors=0, warnings=0,
+            diagnostics=[],
+        )  # fmt: skip
 
 
 @pytest.fixture
@@ -187,6 +194,13 @@ async def test_why_of_a_name_that_nobody_has(server: AdminServer) -> None:
     assert caught.value.data["names"] == ["VI_1", "VI_2", "VG1"]
     with pytest.raises(AnswerError, match="limit must be a whole number"):
         await get(server, "/v1/why", name="VI_1", limit="-3")
+
+
+async def test_plan_wants_an_absolute_path(server: AdminServer) -> None:
+    client = AdminClient(str(server.path))
+    assert (await asyncio.to_thread(lambda: client.get("/v1/plan", path="/new")))["path"] == "/new"
+    with pytest.raises(AnswerError, match="path must be absolute"):
+        await asyncio.to_thread(lambda: client.get("/v1/plan", path="new"))
 
 
 async def test_reload(server: AdminServer, subject: FakeSubject) -> None:

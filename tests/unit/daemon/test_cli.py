@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -123,6 +126,45 @@ async def test_reload(asked: Asked) -> None:
     refused = await asked.run("reload", "--json")
     assert refused.return_value == 1
     assert not json.loads(refused.output)["ok"]
+
+
+async def test_plan_against_the_daemon(asked: Asked, tmp_path: Path) -> None:
+    done = await asked.run("plan")
+    assert (done.return_value, done.output) == (0, "  s\nm\n")
+    assert json.loads((await asked.run("plan", "--json")).output)["path"] == "/c"
+    asked.subject.reload_ok = False
+    assert (await asked.run("plan", str(tmp_path / "new"))).return_value == 1
+
+
+def test_plan_between_two_files(tmp_path: Path) -> None:
+    head = "vrrp_instance a {{\ninterface eth0\nvirtual_router_id 5\npriority {}\n"
+    text = head + "virtual_ipaddress {{\n192.0.2.1\n}}\n}}\n"
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_text(text.format(100))
+    new.write_text(text.format(90))
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(cli, ["plan", *words], standalone_mode=False)
+
+    done = run(str(old), str(new))
+    assert done.return_value == 0
+    assert done.output.startswith("  ~ a: priority 100 → 90; transition possible: the priority is lowered")
+    assert run(str(old), str(old)).output == "nothing changes\n"
+    answer = json.loads(run(str(old), str(new), "--json").output)
+    assert answer["plan"]["changed"][0]["fields"] == [{"field": "priority", "old": "100", "new": "90"}]
+    new.write_text(text.format(900))
+    done = run(str(old), str(new))
+    assert done.return_value == 1
+    assert "t cannot be used" not in done.output
+    assert f"{new} cannot be used: this is only what could be made of it" in done.output
+    assert run(str(old), str(tmp_path / "missing")).return_value == 1
+    assert isinstance(run("1", "2", "3").exception, click.UsageError)
+
+
+def test_commands_that_ask_nobody_import_no_client() -> None:
+    script = "import sys; import keepvip.cli.commands, keepvip.cli.check; print('http.client' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 async def test_log(asked: Asked) -> None:

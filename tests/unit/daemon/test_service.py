@@ -86,7 +86,7 @@ class Running:
         assert isinstance(self.service._notifier, FakeNotifier)
         return self.service._notifier
 
-    async def ask(self, path: str, **query: Any) -> dict[str, Any]:
+    async def ask(self, path: str, /, **query: Any) -> dict[str, Any]:
         return await asyncio.to_thread(self.client.get, path, **query)
 
     async def reload(self) -> Outcome:
@@ -194,6 +194,24 @@ async def test_reload_by_plan(running: Running, caplog: pytest.LogCaptureFixture
     assert [len(seen.instances) for seen in running.notifier.configs] == [1, 2]
     assert "+ VI_2: starts" in caplog.text
     assert (await running.reload()).message == "Reloaded: nothing has changed"
+
+
+async def test_plan_changes_nothing(running: Running, tmp_path: Path) -> None:
+    path = tmp_path / "new.conf"
+    path.write_text("vrrp_instance b {\ninterface lo0\nvirtual_router_id 9\nvirtual_ipaddress {\n192.0.2.1\n}\n}\n")
+    answer = await running.ask("/v1/plan", path=str(path))
+    assert not answer["ok"]
+    assert answer["message"] == "A reload would be refused: 1 error in the configuration"
+    assert [found["code"] for found in answer["diagnostics"]] == ["unknown-interface"]
+    path.write_text("global_defs {\ndynamic_interfaces\n}\n" + path.read_text())
+    answer = await running.ask("/v1/plan", path=str(path))
+    assert answer["ok"], answer
+    assert answer["steps"][:2] == ["+ b: starts", "- VI_1: ends, its addresses are removed"]
+    assert answer["plan"]["added"] == ["b"]
+    assert answer["message"].startswith("A reload would make ")
+    assert running.engine.applied == []
+    assert not (await running.ask("/v1/config"))["stale"]
+    assert not (await running.ask("/v1/plan", path="/no/such/file"))["ok"]
 
 
 async def test_broken_file_changes_nothing_and_says_so(running: Running, caplog: pytest.LogCaptureFixture) -> None:
