@@ -1145,3 +1145,59 @@ fn track_source_is_a_fault_while_the_configured_address_is_missing() {
     bench.turn();
     assert_eq!(bench.state(0), State::Backup);
 }
+
+#[test]
+fn the_notification_of_our_deletion_may_come_before_the_answer() {
+    let mut bench = Bench::new(vec![config()]);
+    bench.become_master();
+    bench.core.handle_link(link(false));
+    bench.core.handle_deadlines(bench.now);
+    let op = bench.core.poll_address_op().unwrap();
+    bench.core.handle_address_gone(ETH0, last_octet(1), 32);
+    bench.core.handle_address_result(bench.now, &op, 0);
+    bench.core.handle_link(link(true));
+    bench.run(Duration::from_secs(10));
+    assert_eq!(bench.state(0), State::Master);
+    bench.core.handle_address_gone(ETH0, last_octet(1), 32);
+    bench.turn();
+    assert!(bench.told(|kind| matches!(kind, EventKind::AddressRestored { .. })));
+}
+
+#[test]
+fn an_address_deleted_before_we_knew_that_it_was_there_is_put_back() {
+    let mut bench = Bench::new(vec![config()]);
+    let at = bench.core.poll_at().unwrap();
+    bench.now = at;
+    bench.core.handle_deadlines(at);
+    let op = bench.core.poll_address_op().unwrap();
+    bench.core.handle_address(address(last_octet(1), 32));
+    bench.core.handle_address_gone(ETH0, last_octet(1), 32);
+    bench.core.handle_address_result(at, &op, 0);
+    bench.turn();
+    assert!(bench.told(|kind| matches!(kind, EventKind::AddressRestored { .. })));
+}
+
+#[test]
+fn another_label_is_no_theft() {
+    let mut bench = Bench::new(vec![config()]);
+    bench.become_master();
+    let vips = vec![Vip {
+        label: IfName::new("eth0:1"),
+        ..vip("10.0.0.1")
+    }];
+    let changes = vec![Change::Update {
+        slot: 0,
+        config: Box::new(RouterConfig { vips, ..config() }),
+    }];
+    bench.core.apply(
+        bench.now,
+        Apply {
+            changes,
+            ..Apply::default()
+        },
+    );
+    bench.turn();
+    bench.turn();
+    assert_eq!(bench.ops.iter().map(|op| op.install).collect::<Vec<_>>(), [false, true]);
+    assert!(!bench.told(|kind| matches!(kind, EventKind::AddressRestored { .. })));
+}

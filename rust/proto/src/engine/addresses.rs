@@ -50,6 +50,7 @@ impl Core {
         };
         held.wanted = install;
         held.lost = false;
+        held.gone_early = false;
         let Some(interface) = interface else {
             held.present = false;
             return;
@@ -61,6 +62,9 @@ impl Core {
             install,
             orphan: false,
         };
+        if !install {
+            held.own_deletions += 1;
+        }
         router.ops_pending += 1;
         self.address_ops.push_back(op);
     }
@@ -73,11 +77,17 @@ impl Core {
                 router.ops_pending = router.ops_pending.saturating_sub(1);
             }
             let index = router.config.vips.iter().position(|vip| *vip == op.vip);
+            let mut gone_early = false;
             if let Some(held) = index.and_then(|index| router.held.get_mut(index)) {
                 held.present = op.install && errno == 0;
-                if !op.install && errno == 0 {
-                    held.own_deletions += 1;
+                gone_early = held.present && core::mem::take(&mut held.gone_early);
+                if !op.install && errno != 0 {
+                    // Nothing was deleted, nothing will be notified.
+                    held.own_deletions = held.own_deletions.saturating_sub(1);
                 }
+            }
+            if let Some(index) = index.filter(|_| gone_early) {
+                self.mark_lost(op.slot, index);
             }
             self.mark_dirty(op.slot);
         }
@@ -122,6 +132,8 @@ impl Core {
             let held = &mut router.held[vip as usize];
             if held.own_deletions > 0 {
                 held.own_deletions -= 1;
+            } else if held.wanted && !held.present {
+                held.gone_early = true;
             } else {
                 self.mark_lost(slot, vip as usize);
             }

@@ -332,10 +332,17 @@ impl Core {
     }
 }
 
-/// What is known of an address that the new configuration keeps unchanged.
+/// What is known of an address that the new configuration keeps unchanged. Where only an attribute of it changed (its
+/// label, say), the old one is being deleted, and that deletion is ours.
 fn carried_over(router: &Router, vip: &Vip) -> Held {
-    let index = router.config.vips.iter().position(|known| known == vip);
-    index
-        .and_then(|index| router.held.get(index).copied())
-        .unwrap_or_default()
+    let known = || router.config.vips.iter().zip(&router.held);
+    if let Some((_, held)) = known().find(|(known, _)| *known == vip) {
+        return *held;
+    }
+    let replaced = matches!(router.phase, Phase::Master(_))
+        && known().any(|(known, _)| known.addr == vip.addr && known.prefix_len == vip.prefix_len);
+    Held {
+        own_deletions: u16::from(replaced),
+        ..Held::default()
+    }
 }

@@ -76,8 +76,10 @@ pub(crate) struct Held {
     pub(crate) present: bool,
     /// Somebody else took it away; to be put back when all facts of this wake-up are in.
     pub(crate) lost: bool,
-    /// Deletions of ours whose notification has not come back yet.
+    /// Deletions of ours whose notification has not come back yet. It may come before the kernel's answer or after.
     pub(crate) own_deletions: u16,
+    /// It was taken away before we knew that it was there.
+    pub(crate) gone_early: bool,
 }
 
 /// An advert that passed all checks.
