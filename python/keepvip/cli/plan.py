@@ -39,8 +39,8 @@ def plan(files: tuple[str, ...], socket: str | None, *, as_json: bool) -> int:
 def _running(path: str | None, socket: str | None, *, as_json: bool) -> int:
     from keepvip.admin.client import AdminClient  # noqa: PLC0415  (two files need no daemon)
 
-    query = {} if path is None else {"path": str(Path(path).absolute())}
-    answer = AdminClient(socket).get("/v1/plan", **query)
+    client = AdminClient(socket)
+    answer = client.get("/v1/plan") if path is None else client.get("/v1/plan", path=str(Path(path).absolute()))
     status = ExitCode.OK if answer["ok"] else ExitCode.UNHEALTHY
     if as_json:
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
