@@ -99,7 +99,8 @@ async def test_descriptors_group_and_signals(runner: Runner, scripts: Scripts) -
     assert set(shown) <= {"0", "1", "2"}
     pid, group = scripts.lines[0].split()
     assert pid == group
-    assert {line.split()[1] for line in scripts.lines[1:]} == {"0" * 16}
+    # Signals 32 and 33 belong to the C library, which lets nobody change them: they are as our own parent left them.
+    assert {int(line.split()[1], 16) & ~(0b11 << 31) for line in scripts.lines[1:]} == {0}
 
 
 @root
