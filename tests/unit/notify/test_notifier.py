@@ -201,14 +201,14 @@ async def test_stop(bench: Bench) -> None:
     assert bench.notifier.idle
 
 
-async def test_stop_waits_about_a_second_and_no_longer(bench: Bench, scripts: Scripts) -> None:
+async def test_stop_waits_as_long_as_it_may_and_no_longer(bench: Bench, scripts: Scripts) -> None:
     """Fifty instances whose stop scripts hang: the end is not fifty seconds later."""
     scripts.write("stop", "echo up >> $LOG; sleep 100")
     bench.use(bench.config(*(bench.instance(f"VI_{n}", vrid=n, notify=bench.notify("stop")) for n in range(1, 51))))
     bench.notifier.start()
     started = time.monotonic()
-    await bench.notifier.stop(1.0)
-    assert 0.9 < time.monotonic() - started < 4
+    await bench.notifier.stop(3.0)
+    assert 2.9 < time.monotonic() - started < 10
     assert len(bench.scripts.lines) == 50
 
 
@@ -457,7 +457,7 @@ async def test_many_instances_at_once(bench: Bench) -> None:
         name, reached = line.split()
         seen.setdefault(name, []).append(reached)
     assert set(map(tuple, seen.values())) == {("BACKUP", "MASTER")}
-    assert worst < 1.0
+    assert worst < 2.0
     await until(lambda: bench.notifier.counters().scripts_running == 1)
 
 
