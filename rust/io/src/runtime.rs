@@ -369,7 +369,6 @@ impl Runtime {
 
     /// Makes reports and status visible to the others.
     fn publish(&mut self) {
-        self.records.flush();
         while let Some(slot) = self.core.poll_dirty() {
             if let Some(Some(block)) = self.status.get(slot as usize)
                 && let Some(status) = self.core.status(slot)
@@ -377,6 +376,8 @@ impl Runtime {
                 block.publish(&status);
             }
         }
+        // Last: whoever is woken by a report finds the status that goes with it.
+        self.records.flush();
         self.thread.overruns(self.adverts.overruns(), self.monitor.resyncs());
     }
 
