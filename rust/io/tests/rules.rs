@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use keepvip_io::{Options, RecordKind};
 use keepvip_proto::engine::{Apply, Change};
+use keepvip_proto::time;
 use keepvip_proto::vrrp::config::RouterConfig;
 use keepvip_proto::vrrp::report::{EventKind, Reason, State};
 use support::frame::{advert, forged, garp};
-use support::tap::{Tap, now_us};
-use support::{Node, PATIENCE, pair, router, vip};
+use support::tap::{Tap, be_punctual, now_us};
+use support::{Netns, Node, PATIENCE, pair, router, vip};
 
 /// Ends a helper thread, also when the test fails.
 struct Ends<'a>(&'a AtomicBool);
@@ -28,6 +29,7 @@ fn with_master<T>(tap: &Tap, vrid: u8, work: impl FnOnce() -> T) -> T {
     let lan = tap.injector();
     std::thread::scope(|scope| {
         scope.spawn(|| {
+            be_punctual();
             let start = Instant::now();
             for i in 0.. {
                 lan.send(&forged([10, 9, 0, 2].into(), vrid, 200));
@@ -214,5 +216,69 @@ fn commands_and_status_do_not_wait_for_each_other() {
     let count = |node: &mut Node| node.transitions().len();
     assert_eq!(count(&mut node), 2, "INIT to BACKUP to MASTER, and no more");
     assert_eq!(a.ask("-o addr show dev left").matches("10.40.0.").count(), 1);
+    node.stop();
+}
+
+/// The kernel has one lock for network configuration. Who deletes many interfaces, in whatever namespace, holds it for
+/// tens of milliseconds, and addresses have to wait for it. Adverts have not.
+#[test]
+fn a_kernel_that_is_busy_elsewhere_delays_no_advert() {
+    if !support::privileged() {
+        return;
+    }
+    let (a, _b) = pair();
+    let elsewhere = Netns::new();
+    let options = Options {
+        rt_priority: Some(10),
+        lock_memory: false,
+    };
+    let mut node = Node::start_with(&a, options);
+    let fast = |vrid| RouterConfig {
+        advert_interval: time::Duration::from_millis(10),
+        ..router("left", vrid, 200)
+    };
+    node.add((1..=20).map(fast), false);
+    node.wait_states(&(0..20).collect::<Vec<_>>(), State::Master);
+    let links: String = (0..150)
+        .map(|i| format!("link add d{i} group 7 type veth peer name e{i}\n"))
+        .collect();
+    let mut lates = Vec::new();
+    for round in 0..5_u8 {
+        elsewhere.batch(&links);
+        let before = node.engine.status().late;
+        let deleted = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                elsewhere.ip("link del group 7");
+                deleted.store(true, Ordering::Relaxed);
+            });
+            for change in 0_u32.. {
+                let mut config = fast(1);
+                config.vips.push(vip(&format!("10.50.{round}.{}", change % 200), 32));
+                let change = Change::Update {
+                    slot: 0,
+                    config: Box::new(config),
+                };
+                let sent = node.blocks[0].read().stats.advert_sent;
+                node.apply(Apply {
+                    changes: vec![change],
+                    ..Apply::default()
+                });
+                if deleted.load(Ordering::Relaxed) {
+                    break;
+                }
+                // A change is in force when its advert is sent.
+                node.wait_sent(0, sent + 1);
+            }
+        });
+        let after = node.engine.status().late;
+        // Late by 8 ms and more.
+        lates.push(after[14..].iter().sum::<u64>() - before[14..].iter().sum::<u64>());
+        if lates.last() == Some(&0) {
+            break;
+        }
+    }
+    // A virtual machine may lose its processor for a moment, but not five times in the same ten milliseconds.
+    assert!(lates.contains(&0), "late wake-ups in each round: {lates:?}");
     node.stop();
 }

@@ -21,6 +21,7 @@ use keepvip_proto::engine::{Apply, Change, GroupConfig};
 use keepvip_proto::time;
 use keepvip_proto::vrrp::config::{Family, GarpConfig, IfName, RouterConfig, Version, Vip};
 use keepvip_proto::vrrp::report::{EventKind, State};
+use keepvip_proto::vrrp::stats::Stats;
 
 /// Longest that any test waits for anything. Not a sleep: everything that is waited for wakes the test.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -356,9 +357,18 @@ impl Node {
 
     /// Waits until the router in `slot` has heard so many adverts.
     pub fn wait_heard(&self, slot: usize, adverts: u64) {
+        self.wait_stats(slot, |stats| stats.advert_rcvd >= adverts);
+    }
+
+    /// Waits until the router in `slot` has sent so many adverts.
+    pub fn wait_sent(&self, slot: usize, adverts: u64) {
+        self.wait_stats(slot, |stats| stats.advert_sent >= adverts);
+    }
+
+    fn wait_stats(&self, slot: usize, enough: impl Fn(&Stats) -> bool) {
         let deadline = Instant::now() + PATIENCE;
-        while self.blocks[slot].read().stats.advert_rcvd < adverts {
-            assert!(Instant::now() < deadline, "slot {slot} hears nothing");
+        while !enough(&self.blocks[slot].read().stats) {
+            assert!(Instant::now() < deadline, "slot {slot}: nothing moves");
             std::thread::yield_now();
         }
     }

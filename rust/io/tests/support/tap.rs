@@ -142,12 +142,17 @@ impl Drop for Tap {
     }
 }
 
-fn read(fd: &OwnedFd, done: &AtomicBool, sink: &Sender<Frame>) {
+/// Gives the calling thread real-time scheduling, so that a busy machine does not bend the test.
+pub fn be_punctual() {
     // SAFETY: all zero is a valid parameter block.
     let mut param: libc::sched_param = unsafe { zeroed() };
     param.sched_priority = 20;
     // SAFETY: `param` is valid. Refused, the times are less exact, and that is all.
     unsafe { libc::sched_setscheduler(0, libc::SCHED_RR, &raw const param) };
+}
+
+fn read(fd: &OwnedFd, done: &AtomicBool, sink: &Sender<Frame>) {
+    be_punctual();
     while !done.load(Ordering::Relaxed) {
         let mut poll = libc::pollfd {
             fd: fd.as_raw_fd(),
