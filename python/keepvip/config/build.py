@@ -61,6 +61,10 @@ class Built:
         """Where a setting of an instance stands; the head of its block if it is left to its default."""
         return (self.setting(instance, keyword) or self._headers[instance]).span
 
+    def group_says(self, group: str, keywords: tuple[str, ...]) -> bool:
+        """Whether a sync group has one of the keywords."""
+        return any(node.keyword in keywords for node in self._groups[group].node.children or ())
+
     def group_place(self, group: str) -> Span:
         """Where a sync group begins."""
         return self._groups[group].span

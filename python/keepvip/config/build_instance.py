@@ -360,13 +360,17 @@ class _Builder:
             return False
         if self.priority == OWNER:
             self._corrected(
-                "nopreempt", "nopreempt is not possible with priority 255 and is cleared", self._why_owner()
+                "nopreempt",
+                "nopreempt is not possible with priority 255 and is cleared",
+                self._why_owner(),
+                code="nopreempt-cleared",
             )
         elif self.initial_master:
             self._corrected(
                 "nopreempt",
                 "nopreempt is not possible with `state MASTER` and is cleared",
                 hint="write `state BACKUP` on every node",
+                code="nopreempt-cleared",
             )
         else:
             return True
@@ -471,11 +475,16 @@ class _Builder:
         return msgspec.structs.replace(default, **given) if given else default
 
     def _corrected(
-        self, keyword: str, message: str, hint: str = "", kind: ConfigTestClass = ConfigTestClass.GENERAL
+        self,
+        keyword: str,
+        message: str,
+        hint: str = "",
+        kind: ConfigTestClass = ConfigTestClass.GENERAL,
+        code: str = "contradiction",
     ) -> None:
         setting = self.settings.get(keyword)
         span = setting.span if setting is not None else self.node.statement_span
-        self._warn("contradiction", message, span, hint=hint, kind=kind)
+        self._warn(code, message, span, hint=hint, kind=kind)
 
     def _warn(
         self,

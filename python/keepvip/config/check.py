@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
 __all__ = ["RULES", "Rule", "check"]
 
+MAX_ADVERTS_PER_S = 100_000
+"""A third of one core at 3.3 µs per packet, as measured; the rest is the margin that keeps deadlines."""
+
+IPV6_MIN_MTU = 1280
+"""RFC 8200 section 5; Linux turns IPv6 off on an interface below it."""
+
 _NOTIFY_FIELDS = ("master", "backup", "fault", "stop", "any", "deleted", "rx_lower")
 _ROOT_UID = 0
 
@@ -136,6 +142,73 @@ def _group_of_unequals(lint: Lint) -> None:
         )
 
 
+def _interval_too_short(lint: Lint) -> None:
+    instances = lint.config.instances
+    adverts_per_s = sum(1_000_000 / instance.advert_int_us * _copies(instance) for instance in instances)
+    if adverts_per_s <= MAX_ADVERTS_PER_S:
+        return
+    shortest = min(instances, key=lambda instance: instance.advert_int_us / _copies(instance))
+    lint.diagnostics.warning(
+        "interval-too-short",
+        f"as MASTER of everything this node would send {adverts_per_s:,.0f} adverts a second: more than"
+        f" {MAX_ADVERTS_PER_S:,} cannot be kept up with safety",
+        lint.place(shortest, "advert_int"),
+        hint="use a longer advert_int; this is one of the busiest instances",
+    )
+
+
+def _copies(_instance: VrrpInstance) -> int:
+    """Packets per advert."""
+    return 1
+
+
+_TRACKING = ("track_interface", "track_script", "track_file", "track_process", "track_bfd")
+
+
+def _group_member_tracks_nothing(lint: Lint) -> None:
+    by_name = {instance.name: instance for instance in lint.config.instances}
+    for group in lint.config.sync_groups:
+        if lint.built.group_says(group.name, _TRACKING):
+            continue
+        for member in group.members:
+            blind = by_name[member].dont_track_primary and not any(lint.built.setting(member, k) for k in _TRACKING)
+            if blind:
+                lint.diagnostics.warning(
+                    "group-member-tracks-nothing",
+                    f"`{member}` tracks nothing, not even its interface: it never gives sync group `{group.name}` a"
+                    " reason to move",
+                    lint.place(by_name[member], "dont_track_primary"),
+                    hint="leave out dont_track_primary, or track something",
+                )
+
+
+def _mtu_too_small(lint: Lint) -> None:
+    network = lint.built.network
+    if network is None:
+        return
+
+    def small(name: str) -> int | None:
+        known = network.interface(name)
+        return known.mtu if known is not None and known.mtu < IPV6_MIN_MTU else None
+
+    for instance in lint.config.instances:
+        found = [(instance.interface, lint.place(instance, "interface"))] if instance.family == 6 else []
+        found += [
+            (address.dev or instance.interface, lint.address_place(instance, address))
+            for address in (*instance.addresses, *instance.excluded)
+            if address.family == 6 and (address.dev is not None or instance.family == 4)
+        ]
+        for name, span in found:
+            mtu = small(name)
+            if mtu is not None:
+                lint.diagnostics.warning(
+                    "mtu-too-small",
+                    f"`{name}` has an MTU of {mtu}: there is no IPv6 below {IPV6_MIN_MTU}",
+                    span,
+                    hint=f"ip link set {name} mtu {IPV6_MIN_MTU}",
+                )
+
+
 def _address_in_two_instances(lint: Lint) -> None:
     seen: dict[tuple[str, str], VrrpInstance] = {}
     for instance in lint.config.instances:
@@ -244,6 +317,13 @@ def _script_cannot_run(lint: Lint) -> None:
             lint.diagnostics.warning(
                 "script-not-executable", f"`{path}` cannot be executed by {who}", script.span, hint=f"chmod +x {path}"
             )
+        elif (closed := _closed_folder(lint.facts, path, uid, user.gid if user is not None else 0)) is not None:
+            lint.diagnostics.warning(
+                "script-not-reachable",
+                f"`{script.user}` may not enter `{closed}`, so it cannot run `{path}`",
+                script.span,
+                hint="put the script into a folder that its user may enter",
+            )
         elif uid == _ROOT_UID:
             weak = _weak_component(lint.facts, path)
             if weak is not None:
@@ -275,6 +355,21 @@ def _may_execute(found: os.stat_result, uid: int, gid: int) -> bool:
     if found.st_gid == gid:
         return bool(found.st_mode & stat.S_IXGRP)
     return bool(found.st_mode & stat.S_IXOTH)
+
+
+def _closed_folder(facts: HostFacts, path: str, uid: int, gid: int) -> str | None:
+    """The first folder on the way to a file that its user may not enter."""
+    if uid == _ROOT_UID:
+        return None
+    parts = path.split("/")
+    for count in range(1, len(parts)):
+        folder = "/".join(parts[:count]) or "/"
+        found = facts.stat(folder)
+        if isinstance(found, OSError):
+            return None
+        if not _may_execute(found, uid, gid):
+            return folder
+    return None
 
 
 def _weak_component(facts: HostFacts, path: str) -> str | None:
@@ -311,10 +406,21 @@ RULES: tuple[Rule, ...] = (
         _mail_goes_nowhere,
     ),
     Rule("group-of-unequals", "Members of a sync group have different priorities.", _group_of_unequals),
+    Rule("interval-too-short", "The adverts of all instances are more than can be sent in time.", _interval_too_short),
+    Rule(
+        "group-member-tracks-nothing",
+        "A member of a sync group could never give the group a reason to move.",
+        _group_member_tracks_nothing,
+    ),
+    Rule("mtu-too-small", "An interface for IPv6 has an MTU below 1280.", _mtu_too_small),
     Rule("address-in-two-instances", "Two instances put one address on one interface.", _address_in_two_instances),
     Rule("address-off-subnet", "An address is in no subnet of its interface.", _address_off_subnet),
     Rule("source-not-here", "mcast_src_ip is not an address of the interface.", _source_not_here),
     Rule("strict-has-no-filter", "Strict mode implies a packet filter that there is not.", _strict_has_no_filter),
     Rule("script-security-off", "Scripts are run without enable_script_security.", _script_security_off),
-    Rule("script-cannot-run", "A script is missing, not executable, or others could change it.", _script_cannot_run),
+    Rule(
+        "script-cannot-run",
+        "A script is missing, not executable for its user, or others could change it.",
+        _script_cannot_run,
+    ),
 )

@@ -105,6 +105,45 @@ def test_mail_without_a_switch(compiled: Compile) -> None:
     assert not compiled(defs + block("a", 1, "192.0.2.1", lines="smtp_alert off")).diagnostics
 
 
+def test_an_interval_that_cannot_be_kept(compiled: Compile) -> None:
+    fast = "version 3\nadvert_int 0.01"
+    text = "".join(
+        block(f"v{net}-{vrid}", vrid, f"10.{net}.{vrid}.1", lines=fast).replace("eth0", f"eth{net}")
+        for net in range(4)
+        for vrid in range(1, 252)
+    )
+    (found,) = compiled(text).diagnostics
+    assert found.code == "interval-too-short"
+    assert "100,400 adverts a second" in found.message
+    assert found.span is not None
+    assert found.span.number == 5
+    assert not compiled(text.replace("advert_int 0.01", "advert_int 0.02")).diagnostics
+
+
+def test_a_group_member_that_tracks_nothing(compiled: Compile) -> None:
+    blind = block("a", 1, "192.0.2.1", lines="dont_track_primary") + block("b", 2, "192.0.2.2")
+    group = "vrrp_sync_group g {\ngroup {\na\nb\n}\n}\n"
+    (found,) = compiled(blind + group).diagnostics
+    assert (found.code, found.span and found.span.number) == ("group-member-tracks-nothing", 4)
+    assert not compiled(blind).diagnostics
+    tracked = blind.replace("dont_track_primary", "dont_track_primary\ntrack_interface {\neth1\n}")
+    with_group = group.replace("vrrp_sync_group g {", "vrrp_sync_group g {\ntrack_interface {\neth1\n}")
+    for text in (tracked + group, blind + with_group):
+        assert "group-member-tracks-nothing" not in codes(compiled(text))
+
+
+@pytest.mark.parametrize(
+    ("address", "mtu", "line"),
+    [("fe80::1", 1279, 2), ("fe80::1", 1280, None), ("192.0.2.1", 576, None), ("fe80::1 dev eth1", 1279, 6)],
+)
+def test_an_mtu_without_ipv6(compiled: Compile, address: str, mtu: int, line: int | None) -> None:
+    small = "eth1" if "eth1" in address else "eth0"
+    interfaces = {"eth0": Interface("eth0"), "eth1": Interface("eth1")} | {small: Interface(small, mtu)}
+    facts = HostFacts(interfaces=interfaces, addresses={}, users={}, groups={}, files={}, hostname="h")
+    found = [one for one in compiled(block("a", 1, address), facts).diagnostics if one.code == "mtu-too-small"]
+    assert [one.span and one.span.number for one in found] == ([] if line is None else [line])
+
+
 def test_a_source_that_is_not_there(compiled: Compile) -> None:
     text = block("a", 1, "192.0.2.1", lines="mcast_src_ip 192.0.2.77")
     assert codes(compiled(text, host("192.0.2.9/24"))) == ["source-not-here"]
@@ -147,7 +186,7 @@ def test_errors_cannot_be_silenced(compiled: Compile) -> None:
 
 
 def test_what_is_silenced_counts_for_the_exit_status_of_the_drop_in(compiled: Compile) -> None:
-    text = block("a", 1, "192.0.2.1", lines="state MASTER\npriority 9\nnopreempt # keepvip: allow contradiction")
+    text = block("a", 1, "192.0.2.1", lines="state MASTER\npriority 9\nnopreempt # keepvip: allow nopreempt-cleared")
     result = compiled(text)
     assert codes(result) == []
     assert config_test_exit_code(result.diagnostics) == 5

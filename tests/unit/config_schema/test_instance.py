@@ -151,9 +151,9 @@ NOPREEMPT_CASES = [
     ("nopreempt", True, []),
     ("nopreempt\npreempt", False, []),
     ("preempt\nnopreempt", True, []),
-    ("state MASTER\npriority 100\nnopreempt", False, ["contradiction"]),
-    ("priority 255\nnopreempt", False, ["contradiction"]),
-    ("state MASTER\nnopreempt", False, ["contradiction"]),
+    ("state MASTER\npriority 100\nnopreempt", False, ["nopreempt-cleared"]),
+    ("priority 255\nnopreempt", False, ["nopreempt-cleared"]),
+    ("state MASTER\nnopreempt", False, ["nopreempt-cleared"]),
 ]
 
 

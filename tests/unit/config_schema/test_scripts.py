@@ -33,6 +33,8 @@ FILES = {
     "/bin/mine": a_file(stat.S_IFREG | 0o700, uid=1000),
     "/bin/anybody": a_file(stat.S_IFREG | 0o777),
     "/tmp/ok": a_file(stat.S_IFREG | 0o755),
+    "/shut": a_file(stat.S_IFDIR | 0o700),
+    "/shut/ok": a_file(stat.S_IFREG | 0o755),
     "/open/ok": a_file(stat.S_IFREG | 0o755),
 }
 
@@ -171,6 +173,8 @@ def test_without_script_security_the_exit_class_is_security(compiled: Compile) -
         ("/tmp/ok", []),
         ('"/bin/anybody" ops', []),
         ('"/bin/mine" ops', []),
+        ('"/shut/ok" ops', ["script-not-reachable"]),
+        ("/shut/ok", []),
         ('"/bin/mine" root', ["script-insecure"]),
         ('"/bin/missing with args"', ["script-missing"]),
     ],
