@@ -1,11 +1,12 @@
 """Virtual addresses in the kernel: options, residue of a killed daemon, deletion by others, many at once."""
 
+import contextlib
 import time
 from typing import Any
 
 import pytest
 
-from keepvip.lab import Advert, Daemon, Pair
+from keepvip.lab import Advert, Daemon, LabError, Pair
 from keepvip.lab.configs import block, instance
 from keepvip.lab.measure import gaps_s
 from keepvip.lab.waiting import wait_until
@@ -139,7 +140,9 @@ def test_flushed_interface_gets_all_addresses_back(pair: Pair, kind: type[Daemon
     addresses = [f"10.9.0.{number}/32" for number in range(1, 41)]
     kind(pair.a, v3(priority=100, addresses=addresses)).start()
     first = pair.wait_master(pair.a, address="10.9.0.40")
-    pair.a.network.ip("address flush dev eth0 to 10.9.0.0/24")
+    # It gives up after some rounds: the addresses are back before it has looked.
+    with contextlib.suppress(LabError):
+        pair.a.network.ip("address flush dev eth0 to 10.9.0.0/24")
     expected = {address.partition("/")[0] for address in addresses}
     wait_until(lambda: pair.a.addresses() >= expected, timeout_s=2, what="all addresses to come back")
     adverts = pair.tap.wait_count(Advert, lambda advert: advert.node == "a", 4, timeout_s=3, since_ns=first.at_ns)

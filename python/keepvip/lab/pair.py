@@ -68,6 +68,15 @@ class Pair:
         """Wait until a node no longer has an address."""
         wait_until(lambda: address not in node.addresses(), timeout_s=timeout_s, what=f"{address} to leave {node.name}")
 
+    def wait_listening(self, node: Node, interface: str = "eth0", *, timeout_s: float = 10.0) -> None:
+        """Wait until the daemon of a node has joined the group of the adverts: from then on it hears its peer."""
+
+        def joined() -> bool:
+            groups = node.network.run("ip", "maddress", "show", "dev", interface).split()
+            return "224.0.0.18" in groups or "ff02::12" in groups
+
+        wait_until(joined, timeout_s=timeout_s, what=f"{node.name} to listen on {interface}")
+
     def reset(self) -> None:
         """Stop everything and put cuts, links, addresses and files of ``/run`` back."""
         for node in self.nodes:
@@ -83,7 +92,8 @@ class Pair:
             node.network.ip(
                 *(f"address delete {address} dev {interface}" for interface, address in sorted(now - base)),
                 *(
-                    f"address add {address} dev {interface}{' nodad' if ':' in address else ''}"
+                    # The kernel may put a link-local address back meanwhile: a link that came up gets one.
+                    f"address replace {address} dev {interface}{' nodad' if ':' in address else ''}"
                     for interface, address in sorted(base - now)
                 ),
             )
