@@ -14,6 +14,7 @@ use keepvip_proto::vrrp::output::{AdvertTx, IfId};
 use keepvip_proto::vrrp::report::State;
 use keepvip_proto::wire::Ipv4View;
 
+use crate::failures::SendFailures;
 use crate::sys::cmsg::Control;
 use crate::sys::mmsg::{BATCH, Datagram, RecvBatch, SendBatch};
 use crate::sys::sockaddr::SockAddr;
@@ -125,11 +126,11 @@ impl Adverts {
     }
 
     /// Sends every advert that the core has, and those that are due to be tried again.
-    pub(crate) fn send(&mut self, now: Instant, core: &mut Core) {
+    pub(crate) fn send(&mut self, now: Instant, core: &mut Core, failures: &mut SendFailures) {
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
             for channel in core::iter::once(&mut self.v4).chain(&mut self.v6) {
-                channel.retry(now, core);
+                channel.retry(now, core, failures);
             }
         }
         while let Some(advert) = core.poll_advert() {
@@ -138,20 +139,20 @@ impl Adverts {
                 (Family::V4, _) => &mut self.v4,
                 (Family::V6, Some(channel)) => channel,
                 (Family::V6, None) => {
-                    core.handle_send_result(now, slot, libc::EAFNOSUPPORT);
+                    failures.refused(now, slot, libc::EAFNOSUPPORT, core);
                     continue;
                 }
             };
             if !channel.stage(&advert) {
                 // Full: `advert` borrows from the core, so it waits in a copy while the batch leaves.
                 channel.overflow(&advert);
-                channel.flush(now, core);
+                channel.flush(now, core, failures);
                 channel.unoverflow();
             }
         }
         let mut refused = false;
         for channel in core::iter::once(&mut self.v4).chain(&mut self.v6) {
-            channel.flush(now, core);
+            channel.flush(now, core, failures);
             refused |= !channel.refused.is_empty();
         }
         if refused && self.retry_at.is_none() {
@@ -254,14 +255,15 @@ impl Channel {
     }
 
     /// Sends the batch. What the kernel refuses for the moment is kept, what it refuses for good is reported.
-    fn flush(&mut self, now: Instant, core: &mut Core) {
+    fn flush(&mut self, now: Instant, core: &mut Core, failures: &mut SendFailures) {
         let send = self.send.as_ref().unwrap_or(&self.receive);
         while let Some((_, slot)) = self.out.next() {
             match self.out.send(send).map_err(|error| errno(&error)) {
-                Ok(_) | Err(libc::EINTR) => {}
+                Ok(count) => failures.sent(now, self.out.sent(count), core),
+                Err(libc::EINTR) => {}
                 Err(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) if self.out.move_next(&mut self.refused) => {}
                 Err(errno) => {
-                    core.handle_send_result(now, slot, errno);
+                    failures.refused(now, slot, errno, core);
                     self.out.skip();
                 }
             }
@@ -270,7 +272,7 @@ impl Channel {
     }
 
     /// Sends once more what was refused, unless it has lost its meaning since. The last try reports the reason.
-    fn retry(&mut self, now: Instant, core: &mut Core) {
+    fn retry(&mut self, now: Instant, core: &mut Core, failures: &mut SendFailures) {
         let send = self.send.as_ref().unwrap_or(&self.receive);
         self.tries += 1;
         while let Some((bytes, slot)) = self.refused.next() {
@@ -279,11 +281,12 @@ impl Channel {
                 continue;
             }
             match self.refused.send(send).map_err(|error| errno(&error)) {
-                Ok(_) | Err(libc::EINTR) => {}
+                Ok(count) => failures.sent(now, self.refused.sent(count), core),
+                Err(libc::EINTR) => {}
                 Err(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM)
                     if self.tries < TRIES && self.refused.move_next(&mut self.out) => {}
                 Err(errno) => {
-                    core.handle_send_result(now, slot, errno);
+                    failures.refused(now, slot, errno, core);
                     self.refused.skip();
                 }
             }

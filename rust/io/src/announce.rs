@@ -7,6 +7,7 @@ use keepvip_proto::engine::Core;
 use keepvip_proto::time::{Duration, Instant};
 use keepvip_proto::vrrp::config::Family;
 
+use crate::failures::SendFailures;
 use crate::sys::cmsg::Control;
 use crate::sys::mmsg::SendBatch;
 use crate::sys::sockaddr::SockAddr;
@@ -40,7 +41,7 @@ impl Announcements {
 
     /// Sends one batch. While a device refuses frames nothing more is taken from the core; true when there may be more
     /// to send at once.
-    pub(crate) fn send(&mut self, now: Instant, core: &mut Core) -> bool {
+    pub(crate) fn send(&mut self, now: Instant, core: &mut Core, failures: &mut SendFailures) -> bool {
         if self.out.is_empty() {
             self.fill(now, core);
         } else if self.retry_at.is_some_and(|at| at > now) {
@@ -50,7 +51,10 @@ impl Announcements {
         self.retry_at = None;
         while let Some((_, slot)) = self.out.next() {
             match self.out.send(&self.socket).map_err(|error| errno(&error)) {
-                Ok(_) => self.tries = 0,
+                Ok(count) => {
+                    self.tries = 0;
+                    failures.sent(now, self.out.sent(count), core);
+                }
                 Err(libc::EINTR) => {}
                 Err(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) if self.tries < TRIES => {
                     self.tries += 1;
@@ -59,7 +63,7 @@ impl Announcements {
                 }
                 Err(errno) => {
                     self.tries = 0;
-                    core.handle_send_result(now, slot, errno);
+                    failures.refused(now, slot, errno, core);
                     self.out.skip();
                 }
             }

@@ -1,16 +1,18 @@
 //! The engine thread: everything between a packet or a deadline and an advert, an address or an announcement.
 //!
 //! `keepvip-proto` decides, this crate does: it owns the sockets, the clock and the thread, drives the core, and talks to
-//! the rest of the process through two rings and some shared numbers. What the thread never does once it runs: open a
+//! the rest of the process through two rings and some shared numbers; a second thread (`hands.rs`) does what the kernel
+//! may make it wait for. What the thread never does once it runs: open a
 //! file, log, resolve a name, start a process, wait for a lock that another thread holds, allocate in steady state.
 //!
-//! Read [`runtime`](self) first; [`Engine`] is what the binding uses.
+//! Read `runtime.rs` first; [`Engine`] is what the binding uses.
 
 #![deny(unsafe_code)]
 
 mod advert;
 mod announce;
 mod engine;
+mod failures;
 mod hands;
 mod membership;
 mod netlink;

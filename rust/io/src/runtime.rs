@@ -27,6 +27,7 @@ use keepvip_proto::vrrp::report::{Event, EventKind};
 
 use crate::advert::Adverts;
 use crate::announce::Announcements;
+use crate::failures::SendFailures;
 use crate::hands::{Hands, Outcome};
 use crate::netlink::Monitor;
 use crate::ring::{ApplyCommand, Command, CommandSource, RecordKind, RecordSink};
@@ -92,6 +93,7 @@ pub(crate) struct Runtime {
     timer: Timer,
     adverts: Adverts,
     announcements: Announcements,
+    failures: SendFailures,
     monitor: Monitor,
     /// rtnetlink has something to read, as far as is known.
     news: bool,
@@ -144,6 +146,7 @@ impl Runtime {
             timer,
             adverts,
             announcements,
+            failures: SendFailures::default(),
             monitor,
             news: true,
             hands,
@@ -317,9 +320,9 @@ impl Runtime {
 
     /// Does what the core wants done; true when it has nothing left to do for ever.
     fn put_out(&mut self, now: Instant) -> bool {
-        self.adverts.send(now, &mut self.core);
+        self.adverts.send(now, &mut self.core, &mut self.failures);
         let handed_over = self.hand_over();
-        self.backlog.announcements = self.announcements.send(now, &mut self.core);
+        self.backlog.announcements = self.announcements.send(now, &mut self.core, &mut self.failures);
         // Reports wait for the address operations before them, and the last report for the last advert.
         if !handed_over || self.hands.busy() || (self.stopping && self.adverts.retry_at().is_some()) {
             self.unreported = true;
@@ -403,7 +406,7 @@ impl Runtime {
         let released = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let now = clock::now();
             self.core.shutdown(now, true);
-            self.adverts.send(now, &mut self.core);
+            self.adverts.send(now, &mut self.core, &mut self.failures);
             while !self.hand_over() || self.hands.busy() {
                 self.hands.wait();
                 self.take_outcomes_of(clock::now());

@@ -2,6 +2,7 @@
 
 mod support;
 
+use keepvip_io::RecordKind;
 use keepvip_proto::vrrp::report::{EventKind, Reason, State};
 use support::{Netns, Node, cable, pair, router};
 
@@ -141,5 +142,43 @@ fn after_lost_messages_everything_is_read_anew() {
     a.ip("addr add 10.9.0.60/24 dev left");
     node.wait_state(0, State::Master);
     assert!(a.ask("-o addr show dev left").contains("10.10.1.1/32"));
+    node.stop();
+}
+
+#[test]
+fn a_refused_advert_is_told_once_per_failure() {
+    if !support::privileged() {
+        return;
+    }
+    let (a, _b) = pair();
+    let mut config = router("left", 1, 100);
+    // With this set a link that is down is no fault, and sending on it fails.
+    config.dont_track_primary = true;
+    let mut node = Node::running(&a, [config], false);
+    node.wait_state(0, State::Master);
+    for _ in 0..2 {
+        a.ip("link set left down");
+        let errno = node.wait_event("a refusal", |kind| match kind {
+            EventKind::SendFailed { errno, .. } => Some(*errno),
+            _ => None,
+        });
+        assert!(
+            matches!(errno, libc::ENETUNREACH | libc::ENETDOWN | libc::ENODEV),
+            "errno {errno}"
+        );
+        let sent = node.blocks[0].read().stats.advert_sent;
+        a.ip("link set left up");
+        node.wait_sent(0, sent + 5);
+    }
+    let refusals = node.records.iter().filter(|record| {
+        matches!(
+            record.kind,
+            RecordKind::Event {
+                kind: EventKind::SendFailed { .. },
+                ..
+            }
+        )
+    });
+    assert_eq!(refusals.count(), 2);
     node.stop();
 }

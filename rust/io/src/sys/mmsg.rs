@@ -169,6 +169,13 @@ impl SendBatch {
         Some((&self.arena[staged.start..staged.start + staged.len], staged.tag))
     }
 
+    /// The tags of the last `count` datagrams that were sent.
+    pub(crate) fn sent(&self, count: usize) -> impl Iterator<Item = u32> {
+        self.staged[self.done.saturating_sub(count)..self.done]
+            .iter()
+            .map(|staged| staged.tag)
+    }
+
     /// Takes the datagram that comes next over to `other`; false, with nothing changed, when that has no room.
     pub(crate) fn move_next(&mut self, other: &mut Self) -> bool {
         let Some(&staged) = self.staged.get(self.done) else {
@@ -283,6 +290,8 @@ mod tests {
         assert!(!out.has_room(1));
         assert!(out.space().is_empty());
         assert_eq!(out.send(&sender).unwrap(), BATCH);
+        assert!(out.sent(BATCH).eq(0..BATCH as u32));
+        assert_eq!(out.sent(1).collect::<Vec<_>>(), [BATCH as u32 - 1]);
         assert!(out.is_empty());
 
         let mut batch = RecvBatch::new();
