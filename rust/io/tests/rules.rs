@@ -14,7 +14,7 @@ use support::frame::{advert, forged, garp};
 use support::tap::{Tap, be_punctual, now_us};
 use support::{Netns, Node, PATIENCE, pair, router, vip};
 
-/// Ends a helper thread, also when the test fails.
+/// Ends a side thread, also when the test fails.
 struct Ends<'a>(&'a AtomicBool);
 
 impl Drop for Ends<'_> {

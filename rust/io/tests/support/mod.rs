@@ -412,7 +412,7 @@ fn engine_threads() -> Vec<i32> {
 
 /// Runs `work` while one thread of this process is stopped dead, as by a debugger.
 ///
-/// A tracer cannot be a thread of the same process, so a helper process does it: the scheduler's idle class under two
+/// A tracer cannot be a thread of the same process, so a child process does it: the scheduler's idle class under two
 /// busy threads would only slow it down, and SIGSTOP stops the process as a whole.
 pub fn stopped<T>(thread: i32, work: impl FnOnce() -> T) -> T {
     // SAFETY: takes no pointer; lets the child trace us even where Yama forbids it.
@@ -436,7 +436,7 @@ pub fn stopped<T>(thread: i32, work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// The helper process: stops the thread, says so, and lets it go on when told to.
+/// The child process: stops the thread, says so, and lets it go on when told to.
 fn tracer(thread: i32, release: i32, holding: i32) -> ! {
     let null = std::ptr::null_mut::<libc::c_void>();
     let mut status = 0;
