@@ -42,7 +42,11 @@ def entry(pair: Pair, address: str) -> dict[str, Any]:
         ("10.9.0.1/24 label eth0:vip", {"label": "eth0:vip"}),
         ("10.9.0.1/24 scope link", {"scope": "link"}),
         ("10.9.0.1/24 scope site", {"scope": "site"}),
-        ("10.9.0.1 peer 10.9.0.2", {"address": "10.9.0.2", "prefixlen": 32}),
+        pytest.param(
+            "10.9.0.1 peer 10.9.0.2",
+            {"address": "10.9.0.2", "prefixlen": 32},
+            marks=pytest.mark.ours("2.2.7 leaves it behind at exit"),
+        ),
         pytest.param(
             "10.9.0.1 peer 10.9.0.2/30",
             {"address": "10.9.0.2", "prefixlen": 30},
