@@ -370,10 +370,24 @@ def _checked(
             f"`{what}`: `{text}` {value.message}",
             span or (node.arg_span(index) if node else None),
             expected=arg.range_text,
+            hint=_unit_hint(arg, text),
             kind=ConfigTestClass.INVALID_NUMBER if value.number else ConfigTestClass.GENERAL,
         )
         return value.value
     return value
+
+
+_SECONDS_IN = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def _unit_hint(arg: Arg, text: str) -> str:
+    """What a time with a unit would be in the unit that the keyword has."""
+    number = text.rstrip("abcdefghijklmnopqrstuvwxyz")
+    factor = _SECONDS_IN.get(text[len(number) :])
+    if arg.type not in {"seconds", "milliseconds"} or factor is None or not number.replace(".", "", 1).isdecimal():
+        return ""
+    value = float(number) * factor * (1000 if arg.type == "milliseconds" else 1)
+    return f"times are in {arg.type} here and have no unit: write {value:g}"
 
 
 def _possible(arg: Arg) -> tuple[str, ...]:
