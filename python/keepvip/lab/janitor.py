@@ -2,7 +2,8 @@
 
 Every process a lab starts carries ``KEEPVIP_LAB_RUN=<run id>`` in its environment and every lab directory has the run
 id in its name. The id names the process that owns the run by pid *and* start time, so a later process with the same pid
-is not taken for it. Namespaces need no janitor: they have no names and end with the last process in them.
+is not taken for it, and by pid namespace, so a lab in a container is not taken for dead from outside of it. Namespaces
+need no janitor: they have no names and end with the last process in them.
 """
 
 import os
@@ -27,17 +28,25 @@ def _start_time(pid: int) -> str | None:
     return stat.rpartition(")")[2].split()[19]
 
 
+def _pid_namespace() -> str:
+    return str(Path("/proc/self/ns/pid").stat().st_ino)
+
+
 def new_run_id() -> str:
-    """A run id owned by this process: PID.STARTTIME.RANDOM."""
+    """A run id owned by this process: PID.STARTTIME.PIDNAMESPACE.RANDOM."""
     pid = os.getpid()
-    return f"{pid}.{_start_time(pid)}.{secrets.token_hex(3)}"
+    return f"{pid}.{_start_time(pid)}.{_pid_namespace()}.{secrets.token_hex(3)}"
 
 
 def owner_is_alive(run_id: str) -> bool:
-    """Whether the process that owns the run still exists. An id of unknown form counts as alive (not ours to touch)."""
+    """Whether the process that owns the run still exists.
+
+    An id of unknown form and one of another pid namespace count as alive: not ours to touch.
+    """
     pid, _, rest = run_id.partition(".")
-    start, _, token = rest.partition(".")
-    if not (pid.isdigit() and start.isdigit() and token):
+    start, _, rest = rest.partition(".")
+    namespace, _, token = rest.partition(".")
+    if not (pid.isdigit() and start.isdigit() and token and namespace == _pid_namespace()):
         return True
     return _start_time(int(pid)) == start
 
