@@ -1,7 +1,7 @@
 """The native half of keepvip: the engine thread. `keepvip.engine` is its only importer."""
 
 from collections.abc import Sequence
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 from keepvip.config.model import VrrpInstance
 
@@ -10,11 +10,11 @@ BUILD_PROFILE: Final[str]
 """How it was compiled: "debug" or "release"."""
 
 # (kind, seq, epoch, mono_us, fields): `fields` depends on the kind, see rust/py/src/event.rs.
-_Record = tuple[str, int, int, int, tuple[object, ...]]
+_Record: TypeAlias = tuple[str, int, int, int, tuple[object, ...]]
 
 # slot, state, faults, base priority, priority, (master, its priority), master's interval µs, next deadline µs,
 # last transition µs, addresses installed, counters
-_Router = tuple[
+_Router: TypeAlias = tuple[
     int,
     int,
     tuple[str, ...],
@@ -29,7 +29,7 @@ _Router = tuple[
 ]
 
 # histogram of lateness, wake-ups, packets dropped, rtnetlink resyncs, real-time scheduling, memory locked
-_Thread = tuple[list[int], int, int, int, bool, bool]
+_Thread: TypeAlias = tuple[list[int], int, int, int, bool, bool]
 
 @final
 class Engine:
@@ -52,10 +52,11 @@ class Engine:
         clear_residue: bool,
         hold_until_us: int | None,
     ) -> None:
-        """Hands over the difference between two configurations: ("add" | "update", slot, instance), ("remove", slot, None).
+        """Hands over the difference between two configurations: ("add" | "update", slot, instance),
+        ("remove", slot, None).
 
-        `groups` are the slots of all sync groups. `epoch` is stamped on every record that follows. Raises ValueError for
-        a value that does not fit, with nothing changed; RuntimeError when the thread has ended or hangs.
+        `groups` are the slots of all sync groups. `epoch` is stamped on every record that follows. Raises ValueError
+        for a value that does not fit, with nothing changed; RuntimeError when the thread has ended or hangs.
         """
 
     def fileno(self) -> int:
