@@ -18,6 +18,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # The binding crate holds no tests: a test binary of it would have to embed an interpreter.
 RUST_TESTS = ("cargo", "test", "--locked", "--workspace", "--exclude", "keepvip-py", "--quiet")
+STUBTEST = (
+    *(sys.executable, "-m", "mypy.stubtest", "--allowlist", "tools/stubtest-allowlist.txt"),
+    *("keepvip._core", "keepvip._ipvs"),
+)
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 # Output as it comes: a test that hangs shall be seen to hang.
@@ -90,6 +94,7 @@ def steps() -> list[Step]:
         Step("Python lint", "lint", ("ruff", "check", ".")),
         Step("Python format", "lint", ("ruff", "format", "--check", ".")),
         Step("Python types", "lint", ("mypy",)),
+        Step("Stubs of native modules", "lint", STUBTEST),
         Step("Python layers", "lint", ("lint-imports", "--no-cache")),
         Step(
             "Rust lint",
