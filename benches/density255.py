@@ -84,7 +84,9 @@ def measure(kind: type[Daemon], count: int, interval_s: float, seconds: float) -
         b.attach("eth0", lan, ["10.0.0.12/16"])
         tap = lab.tap(keep=False, on_packet=watcher.see)
         master = kind(a, configuration(count, interval_s, 100)).start()
-        wait_until(lambda: len(watcher.last) == count, timeout_s=120, what="all masters on a")
+        wait_until(lambda: len(watcher.last) == count or not master.running, timeout_s=120, what="all masters on a")
+        if not master.running:
+            raise LabError(a.last_words())
         backup = kind(b, configuration(count, interval_s, 99)).start()
         settled_ns = time.time_ns() + int((12 if kind is Keepalived else 6) * 1e9)  # second batch of announcements over
         wait_until(lambda: time.time_ns() > settled_ns, timeout_s=30, what="quiet", poll_s=0.1)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keepvip.lab.namespace import MountNamespace, NetworkNamespace
-from keepvip.lab.process import LabProcess
+from keepvip.lab.process import LabProcess, tail
 from keepvip.lab.watch import AddressWatch, Change
 
 if TYPE_CHECKING:
@@ -152,6 +152,14 @@ class Node:
         path.write_text(text)
         path.chmod(mode)
         return path
+
+    def last_words(self) -> str:
+        """The end of the log of every program that has ended, for error messages."""
+        return "\n".join(
+            f"{process.argv[0]} on {self.name} has ended (exit status {process.exit_status}):\n{tail(process.log_text())}"
+            for process in self.processes
+            if not process.running
+        )
 
     def empty_run_directory(self) -> None:
         """Remove what daemons left in ``/run`` (pid files, sockets)."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from keepvip.lab.decode import Advert, Packet
+from keepvip.lab.errors import LabTimeoutError
 from keepvip.lab.janitor import kill_run
 from keepvip.lab.lab import Lab
 from keepvip.lab.node import Node
@@ -57,7 +58,10 @@ class Pair:
         family: int | None = None,
     ) -> Advert:
         """Wait until a node advertises (and, if one is named, has the address); gives its first advert."""
-        advert = self.tap.wait_advert(node.name, vrid, timeout_s=timeout_s, since_ns=since_ns, family=family)
+        try:
+            advert = self.tap.wait_advert(node.name, vrid, timeout_s=timeout_s, since_ns=since_ns, family=family)
+        except LabTimeoutError as error:
+            raise LabTimeoutError(f"{error}\n{node.last_words()}") from None
         if address is not None:
             wait_until(
                 lambda: address in node.addresses(), timeout_s=timeout_s, what=f"address {address} on {node.name}"
