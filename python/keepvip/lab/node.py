@@ -155,10 +155,10 @@ class Node:
 
     def last_words(self) -> str:
         """The end of the log of every program that has ended, for error messages."""
+        ended = [process for process in self.processes if not process.running]
         return "\n".join(
-            f"{process.argv[0]} on {self.name} has ended (exit status {process.exit_status}):\n{tail(process.log_text())}"
-            for process in self.processes
-            if not process.running
+            f"{process.argv[0]} on {self.name} has ended ({process.exit_status}):\n{tail(process.log_text())}"
+            for process in ended
         )
 
     def empty_run_directory(self) -> None:
