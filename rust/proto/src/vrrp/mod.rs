@@ -3,6 +3,7 @@
 pub mod announce;
 pub mod config;
 pub mod facts;
+pub mod if_name;
 pub mod output;
 pub mod report;
 pub mod router;

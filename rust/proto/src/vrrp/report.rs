@@ -58,6 +58,8 @@ pub enum Reason {
     NoSourceAddress,
     /// Something that it tracks without a weight has failed.
     TrackFailed,
+    /// A unicast router has no peer.
+    NoPeer,
     /// The last fault has gone.
     FaultCleared,
     /// We woke so late that a peer must have taken over (`timer_expired_backup`).
@@ -90,6 +92,7 @@ impl Reason {
             Self::InterfaceMissing => "interface_missing",
             Self::NoSourceAddress => "no_source_address",
             Self::TrackFailed => "track_failed",
+            Self::NoPeer => "no_peer",
             Self::FaultCleared => "fault_cleared",
             Self::LateWakeup => "late_wakeup",
             Self::ConfigChange => "config_change",
@@ -171,6 +174,8 @@ impl Faults {
             Reason::NoSourceAddress
         } else if self.contains(Self::TRACK) {
             Reason::TrackFailed
+        } else if self.contains(Self::NO_PEER) {
+            Reason::NoPeer
         } else {
             Reason::ConfigChange
         }

@@ -3,7 +3,7 @@
 //! A tracker reports a [`TrackValue`]; it decides nothing. The arithmetic is here, so that a result changes the
 //! effective priority inside the engine, whatever the process that measured it is doing.
 
-use super::config::IfName;
+use super::if_name::IfName;
 
 /// Index of a tracked thing outside the core: a script, a file, a process.
 pub type TrackId = u32;
