@@ -4,8 +4,10 @@ use core::net::IpAddr;
 
 use super::Core;
 use crate::time::Instant;
+use crate::vrrp::config::Vip;
 use crate::vrrp::output::{AddressOp, IfId};
 use crate::vrrp::report::{EventKind, Slot, State};
+use crate::vrrp::router::{Held, Loss};
 
 /// `ENODEV`: the interface went away before its address did.
 const ENODEV: i32 = 19;
@@ -25,72 +27,92 @@ impl Core {
         }
     }
 
+    /// Queues the operation. Without an interface to put it on the address waits for one.
     pub(super) fn install(&mut self, slot: Slot, index: usize) {
-        self.queue_address(slot, index, true);
+        let place = self.vip_interface(slot, index);
+        let Some((held, vip)) = self.held_mut(slot, index) else {
+            return;
+        };
+        *held = Held {
+            wanted: true,
+            on: place,
+            ..Held::default()
+        };
+        if let Some(interface) = place {
+            self.queue_address(AddressOp {
+                slot,
+                interface,
+                vip,
+                install: true,
+                orphan: false,
+            });
+        }
     }
 
     pub(super) fn withdraw(&mut self, slot: Slot, index: usize) {
-        if self
-            .router(slot)
-            .and_then(|router| router.held.get(index))
-            .is_some_and(|held| held.wanted)
-        {
-            self.queue_address(slot, index, false);
+        self.take_off(slot, index, false);
+    }
+
+    /// Takes an address off the interface that it was put on, whatever that one is called now. Where the interface is
+    /// gone its addresses are gone with it, and there is nothing to do.
+    pub(super) fn take_off(&mut self, slot: Slot, index: usize, orphan: bool) {
+        let Some((held, vip)) = self.held_mut(slot, index) else {
+            return;
+        };
+        if !held.wanted {
+            return;
+        }
+        *held = Held {
+            on: held.on,
+            ..Held::default()
+        };
+        if let Some(interface) = held.on {
+            self.queue_address(AddressOp {
+                slot,
+                interface,
+                vip,
+                install: false,
+                orphan,
+            });
         }
     }
 
-    /// Queues the operation. Where the interface is gone its addresses are gone with it, and there is nothing to do.
-    pub(super) fn queue_address(&mut self, slot: Slot, index: usize, install: bool) {
-        let interface = self.vip_interface(slot, index);
-        let Some(router) = self.router_mut(slot) else {
-            return;
-        };
-        let (Some(held), Some(vip)) = (router.held.get_mut(index), router.config.vips.get(index)) else {
-            return;
-        };
-        held.wanted = install;
-        held.lost = false;
-        held.gone_early = false;
-        let Some(interface) = interface else {
-            held.present = false;
-            return;
-        };
-        let op = AddressOp {
-            slot,
-            interface,
-            vip: *vip,
-            install,
-            orphan: false,
-        };
-        if !install {
-            held.own_deletions += 1;
+    fn queue_address(&mut self, op: AddressOp) {
+        if !op.orphan
+            && let Some(pending) = self.ops_pending.get_mut(op.slot as usize)
+        {
+            *pending += 1;
         }
-        router.ops_pending += 1;
+        if !op.install {
+            self.own_deletions.asked((op.interface, op.vip.addr, op.vip.prefix_len));
+        }
         self.address_ops.push_back(op);
     }
 
-    /// What the kernel answered to an address operation: 0, or its errno.
+    fn held_mut(&mut self, slot: Slot, index: usize) -> Option<(&mut Held, Vip)> {
+        let router = self.router_mut(slot)?;
+        let vip = *router.config.vips.get(index)?;
+        Some((router.held.get_mut(index)?, vip))
+    }
+
+    /// What the kernel answered to an address operation: 0, or its errno. Answers come in the order of the operations,
+    /// and in any order with the kernel's notifications.
     pub fn handle_address_result(&mut self, now: Instant, op: &AddressOp, errno: i32) {
         let gone_anyway = !op.install && matches!(errno, ENODEV | EADDRNOTAVAIL);
-        if let Some(router) = self.router_mut(op.slot) {
-            if !op.orphan {
-                router.ops_pending = router.ops_pending.saturating_sub(1);
+        if !op.orphan
+            && let Some(pending) = self.ops_pending.get_mut(op.slot as usize)
+        {
+            *pending = pending.saturating_sub(1);
+            if *pending == 0 {
+                self.announcer.again();
             }
-            let index = router.config.vips.iter().position(|vip| *vip == op.vip);
-            let mut gone_early = false;
-            if let Some(held) = index.and_then(|index| router.held.get_mut(index)) {
-                held.present = op.install && errno == 0;
-                gone_early = held.present && core::mem::take(&mut held.gone_early);
-                if !op.install && errno != 0 {
-                    // Nothing was deleted, nothing will be notified.
-                    held.own_deletions = held.own_deletions.saturating_sub(1);
-                }
-            }
-            if let Some(index) = index.filter(|_| gone_early) {
-                self.mark_lost(op.slot, index);
-            }
-            self.mark_dirty(op.slot);
         }
+        if !op.install {
+            self.own_deletions
+                .answered((op.interface, op.vip.addr, op.vip.prefix_len), errno == 0);
+        }
+        self.confirm(op, errno == 0);
+        self.mark_dirty(op.slot);
         if errno != 0 && !gone_anyway {
             let interface = self.facts.link(op.interface).map(|link| link.name).unwrap_or_default();
             let kind = EventKind::AddressFailed {
@@ -104,6 +126,24 @@ impl Core {
         }
     }
 
+    fn confirm(&mut self, op: &AddressOp, done: bool) {
+        let Some(router) = self.router_mut(op.slot) else {
+            return;
+        };
+        let Some(index) = router.config.vips.iter().position(|vip| vip.same_address(&op.vip)) else {
+            return;
+        };
+        let held = &mut router.held[index];
+        if held.on != Some(op.interface) {
+            return;
+        }
+        held.present = op.install && done;
+        if held.present {
+            let loss = core::mem::take(&mut held.lost_early);
+            self.mark_lost(op.slot, index, loss);
+        }
+    }
+
     /// The interface that an address of a router belongs on, while it exists.
     pub(super) fn vip_interface(&self, slot: Slot, index: usize) -> Option<IfId> {
         let router = self.router(slot)?;
@@ -113,81 +153,117 @@ impl Core {
         }
     }
 
-    pub(super) fn vip_gone(&mut self, interface: IfId, addr: IpAddr, prefix_len: u8) {
+    /// An address was taken off an interface.
+    pub(super) fn vip_gone(&mut self, interface: IfId, addr: IpAddr, prefix_len: u8, loss: Loss) {
         let start = self.vips.partition_point(|(other, _, _)| *other < addr);
         for index in start..self.vips.len() {
             let (other, slot, vip) = self.vips[index];
             if other != addr {
                 break;
             }
-            if self.vip_interface(slot, vip as usize) != Some(interface) {
-                continue;
-            }
-            let Some(router) = self.router_mut(slot) else {
-                continue;
-            };
-            if router.config.vips[vip as usize].prefix_len != prefix_len {
-                continue;
-            }
-            let held = &mut router.held[vip as usize];
-            if held.own_deletions > 0 {
-                held.own_deletions -= 1;
-            } else if held.wanted && !held.present {
-                held.gone_early = true;
-            } else {
-                self.mark_lost(slot, vip as usize);
+            let here = self
+                .held_mut(slot, vip as usize)
+                .is_some_and(|(held, vip)| held.on == Some(interface) && vip.prefix_len == prefix_len);
+            if here {
+                self.mark_lost(slot, vip as usize, loss);
             }
         }
     }
 
     /// Remembers an address to put back. It is done in [`Self::restore_lost`], when all facts of this wake-up are in:
     /// when the interface went down the kernel tells of its addresses first.
-    pub(super) fn mark_lost(&mut self, slot: Slot, index: usize) {
-        let Some(router) = self.router_mut(slot) else {
+    pub(super) fn mark_lost(&mut self, slot: Slot, index: usize, loss: Loss) {
+        let Some((held, vip)) = self.held_mut(slot, index) else {
             return;
         };
-        let no_track = router.config.vips[index].no_track;
-        let held = &mut router.held[index];
-        if held.wanted && held.present && !no_track && !held.lost {
-            held.lost = true;
+        if !held.wanted || loss == Loss::None {
+            return;
+        }
+        if !held.present {
+            held.lost_early = held.lost_early.max(loss);
+        } else if vip.no_track {
+            let on = held.on;
+            let there = on.is_some_and(|on| self.facts.holds(on, vip.addr, vip.prefix_len));
+            if let Some((held, _)) = self.held_mut(slot, index) {
+                held.present = there;
+            }
+            self.mark_dirty(slot);
+        } else {
+            held.lost = held.lost.max(loss);
             self.lost.push(slot);
         }
     }
 
-    /// Puts back what somebody else deleted, unless the interface or the mastership went with it.
+    /// An interface was created anew, or another one bears its name now: what was held on the old one belongs on it.
+    pub(super) fn find_moved(&mut self, slot: Slot) {
+        for index in 0..self.router(slot).map_or(0, |router| router.held.len()) {
+            let place = self.vip_interface(slot, index);
+            let Some((held, _)) = self.held_mut(slot, index) else {
+                return;
+            };
+            if held.wanted && place.is_some() && held.on != place {
+                held.lost = held.lost.max(Loss::Unsure);
+                self.lost.push(slot);
+            }
+        }
+    }
+
+    /// What was held on an interface that does not exist any longer is gone with it.
+    pub(super) fn forget_held_on(&mut self, interface: IfId) {
+        self.own_deletions.interface_gone(interface);
+        for router in self.routers.iter_mut().flatten() {
+            for held in router.held.iter_mut().filter(|held| held.on == Some(interface)) {
+                held.on = None;
+                held.present = false;
+            }
+        }
+    }
+
+    /// Puts back what is missing, unless the interface or the mastership went with it.
     pub(super) fn restore_lost(&mut self, now: Instant) {
         while let Some(slot) = self.lost.pop() {
             for index in 0..self.router(slot).map_or(0, |router| router.held.len()) {
-                let interface = self.vip_interface(slot, index);
-                let Some(router) = self.router_mut(slot) else {
+                let place = self.vip_interface(slot, index);
+                let Some((held, vip)) = self.held_mut(slot, index) else {
                     break;
                 };
-                let held = &mut router.held[index];
-                if !core::mem::replace(&mut held.lost, false) || !held.wanted {
+                let loss = core::mem::take(&mut held.lost);
+                if loss == Loss::None || !held.wanted {
                     continue;
                 }
-                held.present = false;
-                let Some(interface) = interface else {
+                let (on, was_present) = (held.on, held.present);
+                let Some(place) = place else {
                     continue;
                 };
-                router.stats.address_restored += 1;
-                let count = u32::try_from(router.stats.address_restored).unwrap_or(u32::MAX);
-                let addr = router.config.vips[index].addr;
+                if on != Some(place) {
+                    self.take_off(slot, index, true);
+                } else if loss == Loss::Unsure && self.facts.holds(place, vip.addr, vip.prefix_len) {
+                    continue;
+                }
                 self.install(slot, index);
                 self.announcer.add(slot, 1);
-                let interface = self.facts.link(interface).map(|link| link.name).unwrap_or_default();
-                self.report(
-                    now,
-                    EventKind::AddressRestored {
-                        slot,
-                        addr,
-                        interface,
-                        count,
-                    },
-                );
+                if loss == Loss::Taken && was_present {
+                    self.report_restored(now, slot, vip.addr, place);
+                }
                 self.mark_dirty(slot);
             }
         }
+    }
+
+    fn report_restored(&mut self, now: Instant, slot: Slot, addr: IpAddr, interface: IfId) {
+        let interface = self.facts.link(interface).map(|link| link.name).unwrap_or_default();
+        let Some(router) = self.router_mut(slot) else {
+            return;
+        };
+        router.stats.address_restored += 1;
+        let count = u32::try_from(router.stats.address_restored).unwrap_or(u32::MAX);
+        let kind = EventKind::AddressRestored {
+            slot,
+            addr,
+            interface,
+            count,
+        };
+        self.report(now, kind);
     }
 
     /// Takes addresses of the configuration off their interfaces: left behind by a daemon that was killed.
@@ -202,7 +278,7 @@ impl Core {
             };
             let vip = router.config.vips[vip as usize];
             if router.state() == State::Init && self.facts.holds(interface, addr, vip.prefix_len) {
-                self.address_ops.push_back(AddressOp {
+                self.queue_address(AddressOp {
                     slot,
                     interface,
                     vip,

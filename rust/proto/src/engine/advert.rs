@@ -67,7 +67,11 @@ impl Core {
         };
         let index = usize::from(next);
         if kind == Kind::Current && index == 0 {
-            router.advert_queued = false;
+            router.adverts_queued -= 1;
+            if router.adverts_queued > 0 {
+                // It has left the role meanwhile and is master again: a later one is in the queue.
+                return false;
+            }
         }
         let still_master = kind != Kind::Current || matches!(router.phase, Phase::Master(_));
         let reachable = router.interface.is_some() || router.config.interface.is_none();
@@ -103,9 +107,15 @@ impl Core {
 
     /// Queues an advert, unless one is in the queue already.
     pub(super) fn queue_advert(&mut self, slot: Slot) {
-        if let Some(router) = self.router_mut(slot)
-            && !core::mem::replace(&mut router.advert_queued, true)
-        {
+        if self.router(slot).is_some_and(|router| router.adverts_queued == 0) {
+            self.queue_behind(slot);
+        }
+    }
+
+    /// Queues an advert behind whatever the router said in an earlier life, priority 0 above all.
+    pub(super) fn queue_behind(&mut self, slot: Slot) {
+        if let Some(router) = self.router_mut(slot) {
+            router.adverts_queued += 1;
             self.push_advert(slot, Kind::Current);
         }
     }
@@ -114,12 +124,16 @@ impl Core {
         self.adverts.push_back(QueuedAdvert::Of { slot, kind, next: 0 });
     }
 
-    /// Queues priority 0 of a router that is about to be forgotten, in place of all its other adverts.
-    pub(super) fn queue_farewell(&mut self, slot: Slot) {
+    /// Drops the adverts of routers that are about to be forgotten, as sorted slots.
+    pub(super) fn forget_adverts(&mut self, removed: &[Slot]) {
         self.adverts.retain(|queued| match queued {
-            QueuedAdvert::Of { slot: other, .. } => *other != slot,
+            QueuedAdvert::Of { slot, .. } => removed.binary_search(slot).is_err(),
             QueuedAdvert::Farewell(_) => true,
         });
+    }
+
+    /// Queues priority 0 of a router that is about to be forgotten.
+    pub(super) fn queue_farewell(&mut self, slot: Slot) {
         for index in 0..self.router(slot).map_or(0, |router| router.frames.len()) {
             if let Some(tx) = self.advert(slot, Kind::Zero, index) {
                 let farewell = Farewell {

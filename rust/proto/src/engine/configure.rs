@@ -2,9 +2,8 @@
 
 use super::{Apply, Change, Core, Group};
 use crate::time::{Duration, Instant};
-use crate::vrrp::config::{IfName, NetnsId, PRIORITY_OWNER, RouterConfig, Vip};
-use crate::vrrp::output::AddressOp;
-use crate::vrrp::report::{EventKind, Evidence, Faults, GroupIndex, Reason, Slot, State};
+use crate::vrrp::config::{IfName, NetnsId, RouterConfig, Vip};
+use crate::vrrp::report::{EventKind, Evidence, GroupIndex, Reason, Slot, State};
 use crate::vrrp::router::{Held, Phase, Router};
 use crate::vrrp::track::TrackTarget;
 
@@ -14,12 +13,62 @@ impl Core {
     /// Everything that is taken away goes before anything that is added, so that an address may move from one router
     /// to another in one step.
     pub fn apply(&mut self, now: Instant, apply: Apply) {
+        if self.stopping.is_some() {
+            // What ends does not start again.
+            return;
+        }
         if let Some(until) = apply.hold_until {
             self.hold_until = until;
         }
+        let (updated, added) = self.exchange(now, apply.changes);
+        self.index_routers();
+        self.regroup(apply.groups);
+        for &(slot, _) in &updated {
+            self.link_up(slot);
+        }
+        for &slot in &added {
+            // The others are linked when their interface is found.
+            if self
+                .router(slot)
+                .is_some_and(|router| router.config.interface.is_none())
+            {
+                self.link_up(slot);
+            }
+        }
+        // Everybody, since a fault may lie in what another router has or no longer has: its VRID, its place in a group.
+        for slot in 0..self.slot_count() {
+            self.observe(now, slot);
+        }
+        if apply.clear_residue {
+            self.clear_residue();
+        }
+        self.start(now, &added);
+        for slot in 0..self.slot_count() {
+            self.judge(now, slot);
+        }
+        for index in 0..self.groups.len() {
+            self.report_group(now, u32::try_from(index).unwrap_or(GroupIndex::MAX));
+        }
+        for (slot, vips_added) in updated {
+            self.finish_update(now, slot, vips_added);
+        }
+    }
+
+    /// Takes routers out, exchanges their configurations, puts new ones in. Returns the slots that were updated, with
+    /// whether they got new addresses, and those that were added.
+    fn exchange(&mut self, now: Instant, changes: Vec<Change>) -> (Vec<(Slot, bool)>, Vec<Slot>) {
+        let mut removed: Vec<Slot> = changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::Remove { slot } => Some(*slot),
+                Change::Add { .. } | Change::Update { .. } => None,
+            })
+            .collect();
+        removed.sort_unstable();
+        self.forget_adverts(&removed);
         let mut updated = Vec::new();
         let mut added = Vec::new();
-        for change in apply.changes {
+        for change in changes {
             match change {
                 Change::Remove { slot } => self.remove(now, slot),
                 Change::Update { slot, config } => updated.push((slot, self.update(now, slot, config))),
@@ -30,31 +79,14 @@ impl Core {
                 }
             }
         }
-        self.index_routers();
-        self.regroup(apply.groups);
-        for &slot in &added {
-            if self
-                .router(slot)
-                .is_some_and(|router| router.config.interface.is_none())
-            {
-                self.link_up(slot);
-            }
-            self.look_at(now, slot);
-        }
-        if apply.clear_residue {
-            self.clear_residue();
-        }
-        for (slot, vips_added) in updated {
-            self.finish_update(now, slot, vips_added);
-        }
-        self.start(now, &added);
+        (updated, added)
     }
 
     /// Releases everything: priority 0 and no addresses, unless `release` is false, which leaves the addresses where
     /// they are and says nothing (`-V`). `Stopped` follows when the queues are drained.
     pub fn shutdown(&mut self, now: Instant, release: bool) {
         self.stopped_at = now;
-        for slot in 0..u32::try_from(self.routers.len()).unwrap_or(u32::MAX) {
+        for slot in 0..self.slot_count() {
             let Some(router) = self.router_mut(slot) else {
                 continue;
             };
@@ -75,6 +107,7 @@ impl Core {
         if self.routers.len() < needed {
             self.routers.resize_with(needed, || None);
             self.armed.resize(needed, None);
+            self.ops_pending.resize(needed, 0);
             self.is_dirty.resize(needed, false);
             self.dirty.reserve(needed);
             self.wheel.reserve(slot + 1);
@@ -107,58 +140,27 @@ impl Core {
         let Some(router) = self.router(slot) else {
             return false;
         };
-        let old = &router.config;
-        for index in 0..old.vips.len() {
-            let Some(router) = self.router(slot) else {
-                break;
-            };
-            if router.held[index].wanted && !config.vips.contains(&router.config.vips[index]) {
-                self.withdraw_orphan(slot, index);
-            }
+        let kept = |vip: &Vip| config.vips.iter().any(|new| new.same_address(vip));
+        let dropped: Vec<usize> = (0..)
+            .zip(&router.config.vips)
+            .filter_map(|(index, vip)| (!kept(vip)).then_some(index))
+            .collect();
+        for index in dropped {
+            self.take_off(slot, index, true);
         }
         self.unlink(slot);
         let Some(router) = self.router_mut(slot) else {
             return false;
         };
-        let before = router.master_down();
-        let same_interval = router.master_interval == router.config.advert_interval;
-        let held = config.vips.iter().map(|vip| carried_over(router, vip)).collect();
-        router.held = held;
-        router.stepped_down &= config.priority == PRIORITY_OWNER;
-        if same_interval || router.config.version != config.version {
-            router.master_interval = config.advert_interval;
-        }
-        let vips_added = config.vips.iter().any(|vip| !router.config.vips.contains(vip));
-        router.config = config;
-        router.old_checksum = router.config.starts_with_old_checksum();
-        router.reported = 0;
-        router.shift_deadline(now, before);
+        let known = |vip: &Vip| router.config.vips.iter().any(|old| old.same_address(vip));
+        let vips_added = !config.vips.iter().all(known);
+        router.held = config.vips.iter().map(|vip| carried_over(router, vip)).collect();
+        router.reconfigure(now, config);
+        self.rebuild_frames(slot);
         vips_added
     }
 
-    /// Takes off an address that the configuration no longer has; nothing waits for the answer.
-    fn withdraw_orphan(&mut self, slot: Slot, index: usize) {
-        let interface = self.vip_interface(slot, index);
-        let Some(router) = self.router_mut(slot) else {
-            return;
-        };
-        router.held[index].wanted = false;
-        let vip = router.config.vips[index];
-        if let Some(interface) = interface {
-            self.address_ops.push_back(AddressOp {
-                slot,
-                interface,
-                vip,
-                install: false,
-                orphan: true,
-            });
-        }
-    }
-
     fn finish_update(&mut self, now: Instant, slot: Slot, vips_added: bool) {
-        self.link_up(slot);
-        self.look_at(now, slot);
-        self.rebuild_frames(slot);
         let Some(router) = self.router_mut(slot) else {
             return;
         };
@@ -168,17 +170,19 @@ impl Core {
             if vips_added {
                 master.second_batch_at = (!garp.delay.is_zero()).then(|| now + garp.delay);
             }
-            if !garp.refresh.is_zero() && master.refresh_at.is_none() {
-                master.refresh_at = Some(now + garp.delay + garp.refresh);
-            } else if garp.refresh.is_zero() {
-                master.refresh_at = None;
-            }
             for index in 0..count {
-                if !self.router(slot).is_some_and(|router| router.held[index].wanted) {
+                // What the kernel refused is tried again.
+                let missing = self.router(slot).is_some_and(|router| {
+                    let held = router.held[index];
+                    !held.wanted || (!held.present && !router.config.vips[index].no_track)
+                });
+                if missing {
                     self.install(slot, index);
                 }
             }
             if vips_added {
+                // A batch under way knows only the old ones.
+                self.announcer.cancel(slot);
                 self.announcer.add(slot, garp.repeat);
             }
             self.advertise_now(now, slot);
@@ -221,6 +225,7 @@ impl Core {
         }
         self.vips.sort_unstable();
         self.address_ops.reserve(2 * self.vips.len());
+        self.own_deletions.reserve(2 * self.vips.len());
     }
 
     fn regroup(&mut self, groups: Vec<super::GroupConfig>) {
@@ -239,7 +244,7 @@ impl Core {
                 }
             }
             let known = members.iter().find_map(|&slot| {
-                let state = self.router(slot)?.state();
+                let state = self.router(slot)?.told_state();
                 (state != State::Init).then_some(state)
             });
             regrouped.push(Group {
@@ -254,33 +259,23 @@ impl Core {
     fn start(&mut self, now: Instant, added: &[Slot]) {
         let from = now.max(self.hold_until);
         for &slot in added {
-            let Some(router) = self.router(slot).filter(|router| router.state() == State::Init) else {
+            if self.router(slot).is_none_or(|router| router.state() != State::Init) {
                 continue;
-            };
-            let group = router.group;
-            let faulty = match group {
-                None => !router.faults.is_empty(),
-                Some(group) => self.group_routers(group).any(|(_, other)| !other.faults.is_empty()),
-            };
-            let all_owners = group.is_none_or(|group| {
-                self.group_routers(group)
-                    .all(|(_, other)| other.is_owner() && other.config.initial_master)
-            });
-            let only_waiting = |router: &Router| router.faults.is_empty() || router.faults == Faults::WAITING;
-            let quiet = match group {
-                None => only_waiting(router),
-                Some(group) => self.group_routers(group).all(|(_, other)| only_waiting(other)),
-            };
-            if faulty && quiet {
-                self.start_quietly(slot);
-            } else if faulty {
-                self.start_faulty(now, slot);
-            } else {
-                self.start_waiting(now, from, slot, all_owners);
             }
-        }
-        for index in 0..self.groups.len() {
-            self.report_group(now, u32::try_from(index).unwrap_or(GroupIndex::MAX));
+            let serious = self
+                .unit(slot)
+                .find(|(_, other)| other.faults.is_serious())
+                .map(|(other, _)| other);
+            let waiting = self.unit(slot).any(|(_, other)| !other.faults.is_empty());
+            let all_owners = self.unit(slot).all(|(_, other)| other.is_eager_owner());
+            match serious {
+                Some(faulty) => self.start_faulty(now, slot, faulty),
+                None if waiting => self.start_quietly(slot),
+                None => self.start_waiting(now, from, slot, all_owners),
+            }
+            if let Some(router) = self.router_mut(slot) {
+                router.faults_changed = false;
+            }
         }
     }
 
@@ -293,16 +288,17 @@ impl Core {
         self.mark_dirty(slot);
     }
 
-    fn start_faulty(&mut self, now: Instant, slot: Slot) {
+    /// `faulty`: the router itself, or the member of its group that has the fault.
+    fn start_faulty(&mut self, now: Instant, slot: Slot, faulty: Slot) {
         let Some(router) = self.router(slot) else {
             return;
         };
-        let reason = if router.faults.is_empty() {
-            Reason::SyncGroup
-        } else {
-            router.faults.reason()
+        let own = router.faults.is_serious();
+        let reason = if own { router.faults.reason() } else { Reason::SyncGroup };
+        let evidence = Evidence {
+            member: (!own).then_some(faulty),
+            ..router.evidence(now)
         };
-        let evidence = router.evidence(now);
         self.change_state(now, slot, State::Fault, reason, evidence);
     }
 
@@ -332,17 +328,10 @@ impl Core {
     }
 }
 
-/// What is known of an address that the new configuration keeps unchanged. Where only an attribute of it changed (its
-/// label, say), the old one is being deleted, and that deletion is ours.
+/// What is known of an address that the new configuration keeps unchanged.
 fn carried_over(router: &Router, vip: &Vip) -> Held {
-    let known = || router.config.vips.iter().zip(&router.held);
-    if let Some((_, held)) = known().find(|(known, _)| *known == vip) {
-        return *held;
-    }
-    let replaced = matches!(router.phase, Phase::Master(_))
-        && known().any(|(known, _)| known.addr == vip.addr && known.prefix_len == vip.prefix_len);
-    Held {
-        own_deletions: u16::from(replaced),
-        ..Held::default()
-    }
+    let index = router.config.vips.iter().position(|known| known.same_address(vip));
+    index
+        .and_then(|index| router.held.get(index).copied())
+        .unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Facts about the host in, and what they mean for each router: faults, and the states that follow from them.
+//! Facts about the host in, and the faults of each router that they amount to.
 
 use core::net::IpAddr;
 
@@ -6,7 +6,8 @@ use super::Core;
 use crate::time::Instant;
 use crate::vrrp::config::{IfName, NetnsId};
 use crate::vrrp::output::{AddressFact, IfId, LinkFact};
-use crate::vrrp::report::{EventKind, Faults, GroupIndex, Reason, Slot, State};
+use crate::vrrp::report::{EventKind, Faults, Slot};
+use crate::vrrp::router::Loss;
 use crate::vrrp::track::Sum;
 
 impl Core {
@@ -27,6 +28,7 @@ impl Core {
 
     /// A link is gone, and its addresses with it.
     pub fn handle_link_gone(&mut self, id: IfId) {
+        self.forget_held_on(id);
         if let Some(fact) = self.facts.link_gone(id)
             && !self.resyncing
         {
@@ -47,10 +49,13 @@ impl Core {
     /// An address is gone.
     pub fn handle_address_gone(&mut self, interface: IfId, addr: IpAddr, prefix_len: u8) {
         self.facts.address_gone(interface, addr, prefix_len);
+        let ours = self.own_deletions.gone((interface, addr, prefix_len));
         if self.resyncing {
             return;
         }
-        self.vip_gone(interface, addr, prefix_len);
+        // Even when it was us: it may be on its way back, or somebody else was quicker than we were.
+        let loss = if ours { Loss::Unsure } else { Loss::Taken };
+        self.vip_gone(interface, addr, prefix_len, loss);
         if let Some(link) = self.facts.link(interface).copied() {
             self.look_again(link.id.netns, link.name);
         }
@@ -60,34 +65,29 @@ impl Core {
     pub fn begin_resync(&mut self) {
         self.resyncing = true;
         self.facts.begin_resync();
-        for router in self.routers.iter_mut().flatten() {
-            for held in &mut router.held {
-                held.own_deletions = 0;
-            }
-        }
     }
 
     /// All facts have been told.
     pub fn end_resync(&mut self, now: Instant) {
         self.resyncing = false;
-        self.facts.end_resync();
+        self.own_deletions.resynced();
+        for link in self.facts.end_resync().links {
+            self.forget_held_on(link.id);
+        }
         for index in 0..self.vips.len() {
             let (addr, slot, vip) = self.vips[index];
-            let Some(interface) = self.vip_interface(slot, vip as usize) else {
+            let Some(router) = self.router(slot) else {
                 continue;
             };
-            let Some(prefix_len) = self
-                .router(slot)
-                .map(|router| router.config.vips[vip as usize].prefix_len)
-            else {
-                continue;
-            };
-            if !self.facts.holds(interface, addr, prefix_len) {
-                self.mark_lost(slot, vip as usize);
+            let prefix_len = router.config.vips[vip as usize].prefix_len;
+            let held = router.held[vip as usize];
+            if !held.on.is_some_and(|on| self.facts.holds(on, addr, prefix_len)) {
+                // What is not confirmed yet may have been put there after it could have been told.
+                let loss = if held.present { Loss::Taken } else { Loss::Unsure };
+                self.mark_lost(slot, vip as usize, loss);
             }
         }
-        self.unsettled
-            .extend(0..u32::try_from(self.routers.len()).unwrap_or(u32::MAX));
+        self.unsettled.extend(0..self.slot_count());
         self.report(now, EventKind::Resynced);
     }
 
@@ -104,8 +104,12 @@ impl Core {
             let mut slots = core::mem::take(&mut self.unsettled);
             slots.sort_unstable();
             slots.dedup();
+            // All first: what a fault of one means may depend on the faults of others.
             for &slot in &slots {
-                self.look_at(now, slot);
+                self.observe(now, slot);
+            }
+            for &slot in &slots {
+                self.judge(now, slot);
             }
             slots.clear();
             self.unsettled = slots;
@@ -113,8 +117,8 @@ impl Core {
         self.restore_lost(now);
     }
 
-    /// Recomputes from the facts what a router stands on, and moves it when its faults appeared or vanished.
-    pub(super) fn look_at(&mut self, now: Instant, slot: Slot) {
+    /// Recomputes from the facts what a router stands on. No state changes here, that is [`Self::judge`]'s part.
+    pub(super) fn observe(&mut self, now: Instant, slot: Slot) {
         let Some(router) = self.router(slot) else {
             return;
         };
@@ -126,58 +130,20 @@ impl Core {
             self.change_interface(slot, interface);
         }
         self.look_at_source(slot);
+        self.find_moved(slot);
         let sum = self.track_sum(slot);
         self.change_priority(now, slot, &sum);
+        if let Some(router) = self.router_mut(slot) {
+            router.all_known |= !sum.waiting;
+        }
         let faults = self.faults_of(slot, &sum);
         let Some(router) = self.router_mut(slot) else {
             return;
         };
         router.track_fault = sum.fault;
-        if faults == router.faults {
-            return;
-        }
-        router.faults = faults;
-        let (state, group, quiet) = (router.state(), router.group, router.quiet);
-        self.mark_dirty(slot);
-        match (state, faults.is_empty()) {
-            (State::Init, _) | (State::Backup | State::Master, true) => {}
-            (State::Fault, false) if quiet => self.end_quiet(now, slot, faults),
-            (State::Fault, false) => self.report(now, EventKind::FaultChange { slot, faults }),
-            (State::Backup | State::Master, false) => {
-                if let Some(router) = self.router(slot) {
-                    let evidence = router.evidence(now);
-                    self.move_together(now, slot, State::Fault, faults.reason(), evidence);
-                }
-            }
-            (State::Fault, true) => self.leave_fault(now, slot, group),
-        }
-    }
-
-    /// `vrrp-behaviour.md` 1.7: alone at once, in a group when no member is faulty.
-    pub(super) fn leave_fault(&mut self, now: Instant, slot: Slot, group: Option<GroupIndex>) {
-        if let Some(group) = group
-            && self.group_routers(group).any(|(_, router)| !router.faults.is_empty())
-        {
-            return;
-        }
-        let Some(router) = self.router(slot) else {
-            return;
-        };
-        let evidence = router.evidence(now);
-        self.move_together(now, slot, State::Backup, Reason::FaultCleared, evidence);
-        self.owners_at_once(now, slot, group);
-    }
-
-    /// Owners do not wait for a master that cannot be better than they are.
-    pub(super) fn owners_at_once(&mut self, now: Instant, slot: Slot, group: Option<GroupIndex>) {
-        let eager = |router: &super::Router| router.is_owner() && router.config.initial_master;
-        let all_owners = match group {
-            None => self.router(slot).is_some_and(eager),
-            Some(group) => self.group_routers(group).all(|(_, router)| eager(router)),
-        };
-        if all_owners && let Some(router) = self.router(slot) {
-            let evidence = router.evidence(now);
-            self.move_together(now, slot, State::Master, Reason::Owner, evidence);
+        if core::mem::replace(&mut router.faults, faults) != faults {
+            router.faults_changed = true;
+            self.mark_dirty(slot);
         }
     }
 
@@ -186,8 +152,6 @@ impl Core {
             return Faults::NONE;
         };
         let config = &router.config;
-        // A reload that adds a tracker is no reason to leave a state: only who has none yet waits for a first result.
-        let waiting = sum.waiting && !matches!(router.state(), State::Backup | State::Master);
         let link = router.interface.and_then(|id| self.facts.link(id));
         let usable = |index: usize| {
             let link = self.vip_interface(slot, index).and_then(|id| self.facts.link(id));
@@ -214,7 +178,7 @@ impl Core {
             )
             .with(Faults::ADDRESS_INTERFACE, address_down)
             .with(Faults::TRACK, sum.fault.is_some())
-            .with(Faults::WAITING, waiting)
+            .with(Faults::WAITING, sum.waiting && !router.all_known)
             .with(
                 Faults::NO_SOURCE_ADDRESS,
                 link.is_some() && (router.source.is_none() || source_gone),

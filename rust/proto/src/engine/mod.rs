@@ -15,6 +15,7 @@ mod addresses;
 mod advert;
 mod configure;
 mod deadline;
+mod fault;
 mod host;
 mod output;
 mod reach;
@@ -29,6 +30,7 @@ use std::collections::{HashMap, VecDeque};
 use crate::time::{Duration, Instant};
 use crate::vrrp::announce::Announcer;
 use crate::vrrp::config::{Family, IfName, NetnsId, RouterConfig};
+use crate::vrrp::deletions::OwnDeletions;
 use crate::vrrp::facts::Facts;
 use crate::vrrp::output::{AddressOp, IfId, Membership, MembershipOp};
 use crate::vrrp::report::{Event, EventKind, Faults, GroupIndex, Slot, State};
@@ -184,6 +186,9 @@ pub struct Core {
     /// Every configured address, sorted.
     vips: Vec<(IpAddr, Slot, u32)>,
     memberships: HashMap<Membership, u32>,
+    /// Address operations of each slot that were handed out and not answered yet.
+    ops_pending: Vec<u32>,
+    own_deletions: OwnDeletions,
     /// Routers whose facts changed in this wake-up.
     unsettled: Vec<Slot>,
     /// Routers with an address to put back.
@@ -229,6 +234,8 @@ impl Core {
             trackers: HashMap::new(),
             vips: Vec::new(),
             memberships: HashMap::new(),
+            ops_pending: Vec::new(),
+            own_deletions: OwnDeletions::default(),
             unsettled: Vec::new(),
             lost: Vec::new(),
             hold_until: Instant::ZERO,
@@ -281,6 +288,10 @@ impl Core {
         (0..)
             .zip(&self.routers)
             .filter_map(|(slot, router)| router.as_ref().map(|_| slot))
+    }
+
+    fn slot_count(&self) -> Slot {
+        Slot::try_from(self.routers.len()).unwrap_or(Slot::MAX)
     }
 
     fn router(&self, slot: Slot) -> Option<&Router> {

@@ -41,9 +41,14 @@ impl Core {
                 continue;
             };
             let count = u32::try_from(router.config.vips.len()).unwrap_or(u32::MAX);
-            let (pending, garp) = (router.ops_pending > 0, router.config.garp);
+            let garp = router.config.garp;
+            let pending = self
+                .ops_pending
+                .get(batch.slot as usize)
+                .is_some_and(|&pending| pending > 0);
             let Some(vip) = router.config.vips.get(index).copied() else {
-                self.announcer.cancel(batch.slot);
+                // A reload has taken away the rest of the round.
+                self.announcer.advance(count);
                 continue;
             };
             if pending {
@@ -145,7 +150,7 @@ impl Core {
 
     /// When [`Self::handle_deadlines`] has something to do.
     pub fn next_deadline(&mut self) -> Option<Instant> {
-        if self.unsettled.is_empty() {
+        if self.unsettled.is_empty() && self.lost.is_empty() {
             self.wheel.next_deadline().map(Instant::from_micros)
         } else {
             Some(Instant::ZERO)

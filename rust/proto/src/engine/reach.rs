@@ -12,7 +12,7 @@ impl Core {
     /// The router that a packet is for.
     ///
     /// Routers may share interface, family and VRID when their groups, their source addresses or their peers differ
-    /// (`vrrp-behaviour.md` 7). A unicast packet that no unicast router wants goes to a multicast one, which refuses it.
+    /// (`vrrp-behaviour.md` 7); of those that clash the first one works. A unicast packet that no unicast router wants goes to a multicast one, which refuses it.
     pub(super) fn find(&self, rx: &AdvertRx<'_>, vrid: u8) -> Option<Slot> {
         let key = Key {
             interface: rx.interface,
@@ -22,8 +22,9 @@ impl Core {
         if rx.destination.is_multicast() {
             return self
                 .chain(key)
-                .find(|(_, router)| router.joins() == Some(rx.destination))
-                .map(|(slot, _)| slot);
+                .filter(|(_, router)| router.joins() == Some(rx.destination))
+                .map(|(slot, _)| slot)
+                .min();
         }
         let anywhere = Key {
             interface: IfId {
@@ -38,11 +39,10 @@ impl Core {
                 .chain(self.chain(anywhere))
                 .filter(|(_, router)| ours(router))
         };
-        candidates()
-            .find(|(_, router)| router.peer(&rx.source).is_some())
-            .or_else(|| candidates().next())
-            .or_else(|| self.chain(key).find(|(_, router)| router.config.unicast.is_none()))
-            .map(|(slot, _)| slot)
+        let first = |slots: &mut dyn Iterator<Item = (Slot, &Router)>| slots.map(|(slot, _)| slot).min();
+        first(&mut candidates().filter(|(_, router)| router.peer(&rx.source).is_some()))
+            .or_else(|| first(&mut candidates()))
+            .or_else(|| first(&mut self.chain(key).filter(|(_, router)| router.config.unicast.is_none())))
     }
 
     /// The routers of a key.
@@ -78,15 +78,6 @@ impl Core {
         self.unlink(slot);
         if let Some(router) = self.router_mut(slot) {
             router.interface = interface;
-            // What the old one held is gone with it. A master whose interface was deleted and created again between
-            // two wake-ups goes on, and puts its addresses on the new one.
-            for (held, vip) in router.held.iter_mut().zip(&router.config.vips) {
-                held.own_deletions = 0;
-                if vip.dev.is_none() && held.wanted {
-                    held.lost = true;
-                }
-            }
-            self.lost.push(slot);
         }
         self.link_up(slot);
     }

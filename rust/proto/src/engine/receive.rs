@@ -6,9 +6,10 @@ use super::Core;
 use super::advert::Kind;
 use crate::time::{Duration, Instant};
 use crate::vrrp::config::{Family, OldChecksum, Version};
+use crate::vrrp::hearing::{Heard, Verdict};
 use crate::vrrp::output::IfId;
 use crate::vrrp::report::{EventKind, Reject, Slot};
-use crate::vrrp::router::{Heard, Phase, Router, Verdict};
+use crate::vrrp::router::{Phase, Router};
 use crate::wire::vrrp::{AuthType, MULTICAST_V4, TTL, TYPE_ADVERTISEMENT};
 use crate::wire::{AdvertView, Pseudo, WireError};
 
@@ -47,6 +48,10 @@ impl Core {
         let Some(router) = self.router_mut(slot) else {
             return;
         };
+        if matches!(router.phase, Phase::Init | Phase::Fault) {
+            return;
+        }
+        let priority = router.priority;
         match check(router, rx) {
             Ok((advert, style)) => {
                 let heard = Heard {
@@ -56,6 +61,7 @@ impl Core {
                 };
                 let remark = remark(router, rx, &advert);
                 let verdict = router.heard(now, heard);
+                let moved = router.priority != priority;
                 if style == ChecksumStyle::Old && !router.old_checksum {
                     router.old_checksum = true;
                     self.rebuild_frames(slot);
@@ -63,6 +69,10 @@ impl Core {
                 }
                 if let Some((cause, got, expected)) = remark {
                     self.reject(now, slot, rx.source, (cause, got, expected));
+                }
+                if moved {
+                    // An owner lowered itself, or is an owner again.
+                    self.priority_changed(now, slot);
                 }
                 self.carry_out(now, slot, heard, verdict);
             }
@@ -93,6 +103,14 @@ impl Core {
     fn carry_out(&mut self, now: Instant, slot: Slot, heard: Heard, verdict: Verdict) {
         match verdict {
             Verdict::None => {}
+            // With the keyword nothing that is received restarts the timer.
+            Verdict::Advertise
+                if self
+                    .router(slot)
+                    .is_some_and(|router| router.config.lower_prio_no_advert) =>
+            {
+                self.queue_advert(slot);
+            }
             Verdict::Advertise => self.advertise_now(now, slot),
             Verdict::Assert | Verdict::Announce => {
                 if verdict == Verdict::Assert {

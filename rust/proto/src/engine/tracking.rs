@@ -2,7 +2,7 @@
 
 use super::Core;
 use crate::time::Instant;
-use crate::vrrp::report::{EventKind, Faults, Reason, Slot, State};
+use crate::vrrp::report::{EventKind, Slot, State};
 use crate::vrrp::track::{Sum, TrackId, TrackTarget, TrackValue};
 
 impl Core {
@@ -50,53 +50,19 @@ impl Core {
         let before = router.master_down();
         router.priority = priority;
         router.shift_deadline(now, before);
-        let state = router.state();
+        self.priority_changed(now, slot);
+    }
+
+    /// The effective priority is another one: the adverts say so, and the others are told.
+    pub(super) fn priority_changed(&mut self, now: Instant, slot: Slot) {
         self.rebuild_frames(slot);
         self.rearm(slot);
         self.mark_dirty(slot);
-        if state != State::Init {
+        if let Some(router) = self.router(slot)
+            && router.state() != State::Init
+        {
+            let (state, priority) = (router.state(), router.priority);
             self.report(now, EventKind::PriorityChange { slot, state, priority });
         }
-    }
-
-    /// A router that waited for first results has a fault that is worth telling.
-    pub(super) fn end_quiet(&mut self, now: Instant, slot: Slot, faults: Faults) {
-        if faults == Faults::WAITING {
-            return;
-        }
-        let group = self.router(slot).and_then(|router| router.group);
-        self.tell_quiet(now, slot, faults.reason());
-        let Some(group) = group else {
-            return;
-        };
-        for position in 0..self.members(group) {
-            if let Some(member) = self.member(group, position) {
-                self.tell_quiet(now, member, Reason::SyncGroup);
-            }
-        }
-        self.report_group(now, group);
-    }
-
-    pub(super) fn tell_quiet(&mut self, now: Instant, slot: Slot, reason: Reason) {
-        let Some(router) = self.router_mut(slot).filter(|router| router.quiet) else {
-            return;
-        };
-        router.quiet = false;
-        router.last_transition = Some(now);
-        let group = router.group;
-        let evidence = router.evidence(now);
-        let (from, to) = (State::Init, State::Fault);
-        self.report(
-            now,
-            EventKind::Transition {
-                slot,
-                group,
-                from,
-                to,
-                reason,
-                evidence,
-            },
-        );
-        self.mark_dirty(slot);
     }
 }

@@ -22,7 +22,11 @@ impl Core {
             | (State::Backup, State::Backup)
             | (State::Master, State::Master)
             | (State::Fault, State::Fault) => return,
-            (State::Init | State::Backup | State::Fault, State::Master) => self.enter_master(now, slot),
+            (State::Init | State::Backup, State::Master) => self.enter_master(now, slot),
+            (State::Fault, State::Master) => {
+                self.sources.push(slot);
+                self.enter_master(now, slot);
+            }
             (State::Master, State::Backup) => self.leave_master(slot, false),
             (State::Master, State::Fault | State::Init) => self.leave_master(slot, true),
             (State::Fault, State::Backup) => self.sources.push(slot),
@@ -30,6 +34,7 @@ impl Core {
             | (State::Backup | State::Fault, State::Init)
             | (State::Init | State::Backup, State::Fault) => {}
         }
+        let start = now.max(self.hold_until);
         let Some(router) = self.router_mut(slot) else {
             return;
         };
@@ -44,7 +49,7 @@ impl Core {
                 if from == State::Fault {
                     router.master_interval = router.config.advert_interval;
                 }
-                let deadline = now + router.master_down();
+                let deadline = start + router.master_down();
                 router.phase = Phase::Backup(Backup {
                     deadline,
                     why: Reason::MasterDown,
@@ -87,8 +92,8 @@ impl Core {
             return;
         };
         let garp = router.config.garp;
-        if router.is_owner() {
-            router.stepped_down = false;
+        let restored = core::mem::take(&mut router.stepped_down);
+        if restored {
             router.priority = PRIORITY_OWNER;
         }
         router.master_interval = router.config.advert_interval;
@@ -105,7 +110,10 @@ impl Core {
             clash: None,
         });
         self.rebuild_frames(slot);
-        self.queue_advert(slot);
+        self.queue_behind(slot);
+        if restored {
+            self.priority_changed(now, slot);
+        }
         self.install_all(slot);
         self.announcer.add(slot, garp.repeat);
     }
@@ -122,7 +130,7 @@ impl Core {
         self.withdraw_all(slot);
     }
 
-    /// Moves a router and, when it is in a group, the other members to the same state. The others name the member that
+    /// Moves a router and, when it is in a group, the other members to BACKUP or MASTER. The others name the member that
     /// moved first.
     pub(super) fn move_together(&mut self, now: Instant, slot: Slot, to: State, reason: Reason, evidence: Evidence) {
         self.change_state(now, slot, to, reason, evidence);
@@ -130,13 +138,13 @@ impl Core {
             return;
         };
         for position in 0..self.members(group) {
-            let Some(other) = self.member(group, position) else {
+            let Some(other) = self.member(group, position).filter(|&other| other != slot) else {
                 continue;
             };
-            if other == slot {
-                continue;
-            }
-            if let Some(router) = self.router(other) {
+            // A member that waits for its first result in FAULT stays there.
+            if let Some(router) = self.router(other)
+                && matches!(router.state(), State::Backup | State::Master)
+            {
                 let evidence = Evidence {
                     member: Some(slot),
                     ..router.evidence(now)
@@ -150,7 +158,7 @@ impl Core {
     /// Tells the common state of a group when it is a new one.
     pub(super) fn report_group(&mut self, now: Instant, group: GroupIndex) {
         let common = {
-            let mut states = self.group_routers(group).map(|(_, router)| router.state());
+            let mut states = self.group_routers(group).map(|(_, router)| router.told_state());
             let first = states.next();
             first.filter(|&first| states.all(|state| state == first))
         };

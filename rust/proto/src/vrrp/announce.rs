@@ -25,10 +25,23 @@ pub struct Batch {
 #[derive(Debug, Default)]
 pub struct Announcer {
     queue: VecDeque<Batch>,
+    /// Which routers have a batch in the queue: thousands that take over at once must not look for each other.
+    queued: Vec<bool>,
     /// When the next ARP and the next NA may leave by an interface that has a rate limit.
     paced: HashMap<IfId, [Instant; 2]>,
-    /// When to look again, after everything that is left turned out to be too early.
-    wait_until: Option<Instant>,
+    waits: Waits,
+}
+
+/// What the queue waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Waits {
+    /// Something may leave at once.
+    #[default]
+    Nothing,
+    /// All that is left is too early, the first of it until then.
+    Until(Instant),
+    /// All that is left waits for its addresses; see [`Announcer::again`].
+    Addresses,
 }
 
 impl Announcer {
@@ -37,16 +50,30 @@ impl Announcer {
         if rounds == 0 {
             return;
         }
-        self.wait_until = None;
-        match self.queue.iter_mut().find(|batch| batch.slot == slot) {
-            Some(batch) => batch.rounds = batch.rounds.max(rounds),
-            None => self.queue.push_back(Batch { slot, rounds, next: 0 }),
+        self.waits = Waits::Nothing;
+        if self.mark(slot, true) {
+            if let Some(batch) = self.queue.iter_mut().find(|batch| batch.slot == slot) {
+                batch.rounds = batch.rounds.max(rounds);
+            }
+        } else {
+            self.queue.push_back(Batch { slot, rounds, next: 0 });
         }
     }
 
     /// Drops what is queued for a router.
     pub fn cancel(&mut self, slot: Slot) {
-        self.queue.retain(|batch| batch.slot != slot);
+        if self.mark(slot, false) {
+            self.queue.retain(|batch| batch.slot != slot);
+        }
+    }
+
+    /// Notes whether a router has a batch; returns whether it had one.
+    fn mark(&mut self, slot: Slot, queued: bool) -> bool {
+        let index = slot as usize;
+        if self.queued.len() <= index {
+            self.queued.resize(index + 1, false);
+        }
+        core::mem::replace(&mut self.queued[index], queued)
     }
 
     /// The batch whose turn it is.
@@ -81,6 +108,8 @@ impl Announcer {
         batch.rounds -= 1;
         if batch.rounds > 0 {
             self.queue.push_back(batch);
+        } else {
+            self.mark(batch.slot, false);
         }
     }
 
@@ -96,7 +125,10 @@ impl Announcer {
         match self.paced.get(&interface) {
             Some(next) if next[kind] > now => {
                 let at = next[kind];
-                self.wait_until = Some(self.wait_until.map_or(at, |known| known.min(at)));
+                self.waits = Waits::Until(match self.waits {
+                    Waits::Until(known) => known.min(at),
+                    Waits::Nothing | Waits::Addresses => at,
+                });
                 false
             }
             _ => true,
@@ -105,23 +137,30 @@ impl Announcer {
 
     /// A frame has left; the next one of its kind on the interface keeps the distance.
     pub fn sent(&mut self, now: Instant, interface: IfId, kind: usize, gap: Duration) {
+        self.waits = Waits::Nothing;
         if !gap.is_zero() {
             self.paced.entry(interface).or_default()[kind] = now + gap;
         }
     }
 
-    /// Starts a look through the queue.
+    /// Starts a look through the queue: what it does not find to be too early waits for its addresses.
     pub fn begin(&mut self) {
-        self.wait_until = None;
+        self.waits = Waits::Addresses;
     }
 
-    /// When there may be something to send: at once (zero), later, or not at all.
+    /// The addresses of a router are there: it is worth another look.
+    pub fn again(&mut self) {
+        self.waits = Waits::Nothing;
+    }
+
+    /// When there may be something to send: at once (zero), later, or not before something happens.
     #[must_use]
     pub fn next_at(&self) -> Option<Instant> {
-        if self.queue.is_empty() {
-            None
-        } else {
-            Some(self.wait_until.unwrap_or(Instant::ZERO))
+        match self.waits {
+            _ if self.queue.is_empty() => None,
+            Waits::Nothing => Some(Instant::ZERO),
+            Waits::Until(at) => Some(at),
+            Waits::Addresses => None,
         }
     }
 }

@@ -42,6 +42,19 @@ pub struct Vip {
     pub advertised: bool,
 }
 
+impl Vip {
+    /// True when the kernel would not see a difference.
+    #[must_use]
+    pub fn same_address(&self, other: &Self) -> bool {
+        let unseen = |vip: &Self| Self {
+            no_track: false,
+            advertised: false,
+            ..*vip
+        };
+        unseen(self) == unseen(other)
+    }
+}
+
 /// When and how often gratuitous ARP / unsolicited NA are sent (`vrrp-behaviour.md` 2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct GarpConfig {

@@ -2,7 +2,9 @@
 
 pub mod announce;
 pub mod config;
+pub mod deletions;
 pub mod facts;
+pub(crate) mod hearing;
 pub mod if_name;
 pub mod output;
 pub mod report;

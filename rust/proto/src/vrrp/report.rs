@@ -157,6 +157,12 @@ impl Faults {
         if when { Self(self.0 | other.0) } else { self }
     }
 
+    /// True when something is wrong, beyond a first result that is awaited.
+    #[must_use]
+    pub const fn is_serious(self) -> bool {
+        self.0 & !Self::WAITING.0 != 0
+    }
+
     /// The set as bits.
     #[must_use]
     pub const fn bits(self) -> u8 {

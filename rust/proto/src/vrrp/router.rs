@@ -1,7 +1,7 @@
-//! One virtual router: its state, its deadlines, and what an advert or a deadline means to it alone.
+//! One virtual router: its state, its deadlines, and what it knows.
 //!
 //! A router decides nothing that concerns others: whether a sync group lets it become master, and who else must move
-//! with it, is [`crate::engine`]'s part. So each handler here returns a verdict, and [`crate::engine`] carries it out.
+//! with it, is [`crate::engine`]'s part.
 
 use core::net::IpAddr;
 
@@ -65,6 +65,20 @@ pub(crate) struct OwnerClash {
     pub(crate) answers_left: u8,
     /// If the other one still advertises after this moment, we lower ourselves to 254.
     pub(crate) patience_until: Instant,
+    /// When the other one was heard last: a clash that ended is no part of the next one.
+    pub(crate) heard_at: Instant,
+}
+
+/// What makes an address that we hold look missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Loss {
+    /// Nothing.
+    #[default]
+    None,
+    /// It may be there or not, and if not, it was not somebody else's doing.
+    Unsure,
+    /// Somebody else took it away.
+    Taken,
 }
 
 /// An address of the configuration and what became of it.
@@ -72,37 +86,14 @@ pub(crate) struct OwnerClash {
 pub(crate) struct Held {
     /// It shall be on its interface.
     pub(crate) wanted: bool,
+    /// The interface that it was put on, whatever that one is called by now.
+    pub(crate) on: Option<IfId>,
     /// The kernel has confirmed it.
     pub(crate) present: bool,
-    /// Somebody else took it away; to be put back when all facts of this wake-up are in.
-    pub(crate) lost: bool,
-    /// Deletions of ours whose notification has not come back yet. It may come before the kernel's answer or after.
-    pub(crate) own_deletions: u16,
-    /// It was taken away before we knew that it was there.
-    pub(crate) gone_early: bool,
-}
-
-/// An advert that passed all checks.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Heard {
-    pub(crate) sender: IpAddr,
-    pub(crate) priority: u8,
-    pub(crate) interval: Duration,
-}
-
-/// What an advert means to a router.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Nothing to do now; a deadline may have moved.
-    None,
-    /// Send an advert now and start the interval anew.
-    Advertise,
-    /// As [`Self::Advertise`], and announce again: somebody of lower priority acted as master.
-    Assert,
-    /// As [`Self::Assert`] without the advert (`lower_prio_no_advert`).
-    Announce,
-    /// Become backup.
-    Yield { reason: Reason, advertise_first: bool },
+    /// Whether it may be missing; looked into when all facts of this wake-up are in.
+    pub(crate) lost: Loss,
+    /// The same, of an address whose installation is not confirmed yet; looked into when it is.
+    pub(crate) lost_early: Loss,
 }
 
 /// The advert for one destination: of our priority, and of priority 0.
@@ -127,6 +118,11 @@ pub(crate) struct Router {
     pub(crate) priority: u8,
     /// An owner that lowered itself because of another one.
     pub(crate) stepped_down: bool,
+    /// The faults changed, and what follows from that was not found out yet.
+    pub(crate) faults_changed: bool,
+    /// Everything that it tracked when it came has had a result. Only until then does it wait for first results: a tracker
+    /// that a reload adds is neutral.
+    pub(crate) all_known: bool,
     /// In FAULT only for want of a first result; nobody was told.
     pub(crate) quiet: bool,
     /// The first tracked thing that is a fault.
@@ -139,8 +135,6 @@ pub(crate) struct Router {
     pub(crate) last_transition: Option<Instant>,
     /// One for each of `config.vips`.
     pub(crate) held: Vec<Held>,
-    /// Address operations handed out and not answered yet.
-    pub(crate) ops_pending: u32,
     /// Ready-made adverts, one for each destination.
     pub(crate) frames: Vec<Frame>,
     /// A unicast peer was found to use the old checksum.
@@ -152,8 +146,8 @@ pub(crate) struct Router {
     pub(crate) send_failing: bool,
     /// Next router with the same interface, family and VRID but another group.
     pub(crate) next_same_vrid: Option<u32>,
-    /// An advert is in the queue already.
-    pub(crate) advert_queued: bool,
+    /// Adverts in the queue that are dropped unless it is master when they leave; only the last of them leaves.
+    pub(crate) adverts_queued: u32,
     /// A lower-priority advert was already answered in this turn.
     pub(crate) asserted_in_turn: u64,
 }
@@ -168,6 +162,8 @@ impl Router {
             source: None,
             priority: config.priority,
             stepped_down: false,
+            faults_changed: false,
+            all_known: false,
             quiet: false,
             track_fault: None,
             master_interval: config.advert_interval,
@@ -175,7 +171,6 @@ impl Router {
             last_advert: None,
             last_transition: None,
             held: vec![Held::default(); config.vips.len()],
-            ops_pending: 0,
             frames: Vec::new(),
             old_checksum: config.starts_with_old_checksum(),
             ip_id: u16::from(config.vrid),
@@ -183,7 +178,7 @@ impl Router {
             reported: 0,
             send_failing: false,
             next_same_vrid: None,
-            advert_queued: false,
+            adverts_queued: 0,
             asserted_in_turn: 0,
             config,
         }
@@ -196,6 +191,11 @@ impl Router {
             Phase::Master(_) => State::Master,
             Phase::Fault => State::Fault,
         }
+    }
+
+    /// The state that others know of: nobody was told of a router that waits for first results.
+    pub(crate) const fn told_state(&self) -> State {
+        if self.quiet { State::Init } else { self.state() }
     }
 
     pub(crate) const fn is_owner(&self) -> bool {
@@ -218,6 +218,11 @@ impl Router {
     /// Hop limit of our adverts; `None` is the kernel's default.
     pub(crate) fn hop_limit(&self) -> Option<u8> {
         self.config.unicast.as_ref().map_or(Some(TTL), |unicast| unicast.ttl)
+    }
+
+    /// An owner that claims its role without waiting, where its group lets it.
+    pub(crate) const fn is_eager_owner(&self) -> bool {
+        self.is_owner() && self.config.initial_master
     }
 
     /// Master down interval as it is now.
@@ -288,174 +293,6 @@ impl Router {
         first
     }
 
-    /// A valid advert came. Deadlines of this router move here; everything else is the verdict.
-    pub(crate) fn heard(&mut self, now: Instant, advert: Heard) -> Verdict {
-        self.stats.advert_rcvd += 1;
-        if advert.priority == 0 {
-            self.stats.pri_zero_rcvd += 1;
-        }
-        match self.phase {
-            Phase::Init | Phase::Fault => Verdict::None,
-            Phase::Backup(_) => {
-                self.heard_as_backup(now, advert);
-                Verdict::None
-            }
-            Phase::Master(_) => self.heard_as_master(now, advert),
-        }
-    }
-
-    /// `vrrp-behaviour.md` 1.3.
-    fn heard_as_backup(&mut self, now: Instant, advert: Heard) {
-        self.restore_owner(advert);
-        let own = self.priority;
-        let skew = self.skew();
-        let nopreempt = self.config.nopreempt;
-        let preempt_delay = self.config.preempt_delay;
-        let Phase::Backup(backup) = &mut self.phase else {
-            return;
-        };
-        if advert.priority == 0 {
-            backup.deadline = now + skew;
-            backup.why = Reason::PriorityZero;
-            backup.displacing = false;
-            backup.listened = false;
-            self.master = Some((advert.sender, 0));
-            self.last_advert = Some(now);
-            return;
-        }
-        let lower = advert.priority < own;
-        if !lower {
-            backup.preempt_at = None;
-        } else if !nopreempt && !preempt_delay.is_zero() && backup.preempt_at.is_none() {
-            backup.preempt_at = Some(now + preempt_delay);
-        }
-        let accept = !lower || nopreempt || backup.preempt_at.is_some_and(|at| now < at);
-        if accept {
-            backup.wants_master = false;
-            backup.listened = false;
-            backup.why = Reason::MasterDown;
-            backup.displacing = false;
-            self.follow(now, advert);
-            let down = self.master_down();
-            if let Phase::Backup(backup) = &mut self.phase {
-                backup.deadline = now + down;
-            }
-        } else {
-            // Still worth knowing whom we are going to displace; the timer goes on.
-            backup.displacing = true;
-            self.remember(now, advert);
-        }
-    }
-
-    /// Takes the sender as the master, with its interval (version 3).
-    pub(crate) fn follow(&mut self, now: Instant, advert: Heard) {
-        self.remember(now, advert);
-        self.master_interval = match self.config.version {
-            super::config::Version::V2 => self.config.advert_interval,
-            super::config::Version::V3 => advert.interval,
-        };
-    }
-
-    fn remember(&mut self, now: Instant, advert: Heard) {
-        if self.master.is_none_or(|(sender, _)| sender != advert.sender) {
-            self.reported = 0;
-        }
-        self.master = Some((advert.sender, advert.priority));
-        self.last_advert = Some(now);
-    }
-
-    /// An owner that lowered itself is an owner again when the other one is gone.
-    fn restore_owner(&mut self, advert: Heard) {
-        let other_gone =
-            advert.priority != PRIORITY_OWNER || self.master.is_some_and(|(sender, _)| sender != advert.sender);
-        if self.stepped_down && other_gone {
-            self.stepped_down = false;
-            self.priority = PRIORITY_OWNER;
-        }
-    }
-
-    /// `vrrp-behaviour.md` 1.4.
-    fn heard_as_master(&mut self, now: Instant, advert: Heard) -> Verdict {
-        let own = self.priority;
-        let Some(source) = self.source else {
-            return Verdict::None;
-        };
-        if advert.priority == 0 {
-            return Verdict::Advertise;
-        }
-        if advert.priority == own && advert.sender == source {
-            return Verdict::None;
-        }
-        let we_win = own > advert.priority || (own == advert.priority && source > advert.sender);
-        if own == PRIORITY_OWNER && advert.priority == PRIORITY_OWNER && we_win {
-            return self.owner_clash(now, advert);
-        }
-        if we_win && self.slept_through(now) {
-            // It is master only in its own eyes: another one took over meanwhile. It yields like anybody who comes
-            // back, and preempts after its own down time if it may. A host that keeps falling asleep would drag the
-            // addresses to and fro otherwise.
-            self.remember(now, advert);
-            return Verdict::Yield {
-                reason: Reason::LateWakeup,
-                advertise_first: false,
-            };
-        }
-        if we_win {
-            return if self.config.lower_prio_no_advert {
-                Verdict::Announce
-            } else {
-                Verdict::Assert
-            };
-        }
-        let reason = match (advert.priority > own, own) {
-            (true, _) => Reason::HigherPriority,
-            (false, PRIORITY_OWNER) => Reason::DuplicateOwner,
-            (false, _) => Reason::EqualPriorityHigherAddress,
-        };
-        self.follow(now, advert);
-        Verdict::Yield {
-            reason,
-            advertise_first: self.config.higher_prio_send_advert,
-        }
-    }
-
-    /// Whether a master was silent for so long that its own kind would have replaced it.
-    fn slept_through(&self, now: Instant) -> bool {
-        let Phase::Master(master) = &self.phase else {
-            return false;
-        };
-        let down = self.config.master_down(self.priority, self.config.advert_interval);
-        master.listening || now.since(master.last_sent) > down
-    }
-
-    /// Two owners and our address is the higher one: insist twice, wait, then give way.
-    fn owner_clash(&mut self, now: Instant, advert: Heard) -> Verdict {
-        let longer = self.config.advert_interval.max(advert.interval);
-        let Phase::Master(master) = &mut self.phase else {
-            return Verdict::None;
-        };
-        let patience_until = now + longer.fraction(12, 10);
-        let clash = master.clash.get_or_insert(OwnerClash {
-            answers_left: 2,
-            patience_until,
-        });
-        if clash.answers_left > 0 {
-            clash.answers_left -= 1;
-            clash.patience_until = now + longer.fraction(12, 10);
-            return Verdict::Assert;
-        }
-        if now < clash.patience_until {
-            return Verdict::None;
-        }
-        self.stepped_down = true;
-        self.priority = PRIORITY_OWNER - 1;
-        self.follow(now, advert);
-        Verdict::Yield {
-            reason: Reason::DuplicateOwner,
-            advertise_first: false,
-        }
-    }
-
     /// The effective priority that the configuration and the sum of what is tracked make.
     pub(crate) fn wanted_priority(&self, sum: &Sum) -> u8 {
         match (self.is_owner(), self.stepped_down) {
@@ -463,6 +300,36 @@ impl Router {
             (true, true) => PRIORITY_OWNER - 1,
             (false, _) => sum.priority(self.config.priority),
         }
+    }
+
+    /// Takes over another configuration, as far as this router alone is concerned. Addresses, groups and what follows
+    /// from facts are [`crate::engine`]'s part.
+    pub(crate) fn reconfigure(&mut self, now: Instant, config: Box<RouterConfig>) {
+        let before = self.master_down();
+        let old = core::mem::replace(&mut self.config, config);
+        let config = &self.config;
+        // Only a backup that follows a master has learnt an interval, and the master keeps to it whatever we are told.
+        let learnt = matches!(self.phase, Phase::Backup(_)) && self.master.is_some();
+        if !learnt || config.version != super::config::Version::V3 || old.version != config.version {
+            self.master_interval = config.advert_interval;
+        }
+        self.stepped_down &= config.priority == PRIORITY_OWNER;
+        self.old_checksum = config.starts_with_old_checksum();
+        self.reported = 0;
+        match &mut self.phase {
+            Phase::Backup(backup) if config.preempt_delay.is_zero() => backup.preempt_at = None,
+            Phase::Backup(backup) => {
+                // The first advert of the lower master is still what it counts from.
+                backup.preempt_at = backup
+                    .preempt_at
+                    .map(|at| (at + config.preempt_delay).before(old.preempt_delay));
+            }
+            Phase::Master(master) if config.garp.refresh != old.garp.refresh => {
+                master.refresh_at = (!config.garp.refresh.is_zero()).then(|| now + config.garp.refresh);
+            }
+            Phase::Init | Phase::Fault | Phase::Master(_) => {}
+        }
+        self.shift_deadline(now, before);
     }
 
     /// Moves the running deadline of a backup when its master down interval changed from `before`.

@@ -7,12 +7,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use keepvip_proto::time::{Duration, Instant};
 use keepvip_proto::vrrp::config::{GarpConfig, IfName, RouterConfig, Vip};
 use keepvip_proto::vrrp::output::{AddressFact, AddressOp, IfId, LinkFact, MembershipOp};
-use keepvip_proto::vrrp::report::{Event, EventKind, Reject, State};
+use keepvip_proto::vrrp::report::{Event, EventKind, Reason, Reject, State};
 
 use keepvip_proto::wire::{AddressList, AdvertRepr, AuthField, Family, Pseudo, Version};
-use keepvip_proto::{AdvertRx, Apply, Change, Core};
+use keepvip_proto::{AdvertRx, Apply, Change, Core, GroupConfig};
 
 pub(crate) const ETH0: IfId = IfId { netns: 0, index: 2 };
+pub(crate) const ETH1: IfId = IfId { netns: 0, index: 3 };
 pub(crate) const PEER: IpAddr = last_octet(9);
 pub(crate) const OWN: IpAddr = last_octet(2);
 pub(crate) const GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18));
@@ -81,6 +82,15 @@ pub(crate) fn link(up: bool) -> LinkFact {
     }
 }
 
+/// A second interface, which the bench has only when a test adds it.
+pub(crate) fn link1(up: bool) -> LinkFact {
+    LinkFact {
+        id: ETH1,
+        name: IfName::new("eth1").unwrap(),
+        ..link(up)
+    }
+}
+
 pub(crate) const fn address(addr: IpAddr, prefix_len: u8) -> AddressFact {
     AddressFact {
         interface: ETH0,
@@ -92,6 +102,8 @@ pub(crate) const fn address(addr: IpAddr, prefix_len: u8) -> AddressFact {
 
 /// An advert of the peer, right unless a test spoils it.
 pub(crate) struct Packet {
+    pub(crate) interface: IfId,
+    pub(crate) vrid: u8,
     pub(crate) source: IpAddr,
     pub(crate) destination: IpAddr,
     pub(crate) ttl: u8,
@@ -106,6 +118,8 @@ pub(crate) struct Packet {
 impl Default for Packet {
     fn default() -> Self {
         Self {
+            interface: ETH0,
+            vrid: 50,
             source: PEER,
             destination: GROUP,
             ttl: 255,
@@ -120,10 +134,10 @@ impl Default for Packet {
 }
 
 impl Packet {
-    fn payload(&self) -> Vec<u8> {
+    pub(crate) fn payload(&self) -> Vec<u8> {
         let repr = AdvertRepr {
             version: self.version,
-            vrid: 50,
+            vrid: self.vrid,
             priority: self.priority,
             advert_int: self.advert_int,
             auth: if self.version == Version::V2 {
@@ -152,10 +166,24 @@ pub(crate) struct Bench {
     pub(crate) adverts: Vec<Vec<u8>>,
     pub(crate) announced: Vec<(Instant, IpAddr)>,
     pub(crate) memberships: Vec<MembershipOp>,
+    /// Address operations that the kernel has yet to tell of: it does so after it has answered.
+    news: Vec<AddressOp>,
 }
 
 impl Bench {
     pub(crate) fn new(configs: Vec<RouterConfig>) -> Self {
+        Self::with_groups(configs, vec![])
+    }
+
+    /// With sync groups, and with `eth1` in place before the configuration.
+    pub(crate) fn with_groups(configs: Vec<RouterConfig>, groups: Vec<Vec<u32>>) -> Self {
+        let mut bench = Self::bare(!groups.is_empty());
+        bench.add(configs, groups);
+        bench
+    }
+
+    /// Without a configuration.
+    pub(crate) fn bare(eth1: bool) -> Self {
         let mut bench = Self {
             core: Core::new(),
             now: Instant::from_micros(1_000),
@@ -164,33 +192,75 @@ impl Bench {
             adverts: vec![],
             announced: vec![],
             memberships: vec![],
+            news: vec![],
         };
         bench.core.begin_resync();
         bench.core.handle_link(link(true));
         bench.core.handle_address(address(OWN, 24));
+        if eth1 {
+            bench.core.handle_link(link1(true));
+            bench.core.handle_address(AddressFact {
+                interface: ETH1,
+                ..address("10.1.0.2".parse().unwrap(), 24)
+            });
+        }
         bench.core.end_resync(bench.now);
-        let changes = (0..)
-            .zip(configs)
-            .map(|(slot, c)| Change::Add {
-                slot,
-                config: Box::new(c),
-            })
-            .collect();
-        bench.core.apply(
-            bench.now,
+        bench
+    }
+
+    /// The first configuration.
+    pub(crate) fn add(&mut self, configs: Vec<RouterConfig>, groups: Vec<Vec<u32>>) {
+        let changes = (0..).zip(configs).map(|(slot, config)| add(slot, config)).collect();
+        self.core.apply(
+            self.now,
             Apply {
                 changes,
+                groups: groups.into_iter().map(|members| GroupConfig { members }).collect(),
                 clear_residue: true,
                 ..Apply::default()
             },
         );
-        bench.turn();
-        bench
+        self.turn();
     }
 
-    /// One turn of the engine's loop; every address operation succeeds.
+    /// A reload.
+    pub(crate) fn reload(&mut self, changes: Vec<Change>, groups: Vec<Vec<u32>>) {
+        let groups = groups.into_iter().map(|members| GroupConfig { members }).collect();
+        self.core.apply(
+            self.now,
+            Apply {
+                changes,
+                groups,
+                ..Apply::default()
+            },
+        );
+        self.turn();
+    }
+
+    /// Turns of the engine's loop until nothing is left to do now; every address operation succeeds, and the kernel
+    /// tells of it in the next turn.
     pub(crate) fn turn(&mut self) {
-        self.core.handle_deadlines(self.now);
+        loop {
+            for op in std::mem::take(&mut self.news) {
+                if op.install {
+                    self.core.handle_address(AddressFact {
+                        interface: op.interface,
+                        ..address(op.vip.addr, op.vip.prefix_len)
+                    });
+                } else {
+                    self.core
+                        .handle_address_gone(op.interface, op.vip.addr, op.vip.prefix_len);
+                }
+            }
+            self.core.handle_deadlines(self.now);
+            self.drain();
+            if self.news.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn drain(&mut self) {
         self.memberships
             .extend(std::iter::from_fn(|| self.core.poll_membership()));
         while let Some(advert) = self.core.poll_advert() {
@@ -198,12 +268,7 @@ impl Bench {
         }
         while let Some(op) = self.core.poll_address_op() {
             self.core.handle_address_result(self.now, &op, 0);
-            if op.install {
-                self.core.handle_address(address(op.vip.addr, op.vip.prefix_len));
-            } else {
-                self.core
-                    .handle_address_gone(op.interface, op.vip.addr, op.vip.prefix_len);
-            }
+            self.news.push(op);
             self.ops.push(op);
         }
         let mut buffer = [0; 128];
@@ -238,7 +303,7 @@ impl Bench {
     pub(crate) fn receive(&mut self, packet: &Packet) {
         let payload = packet.payload();
         let rx = AdvertRx {
-            interface: ETH0,
+            interface: packet.interface,
             family: Family::V4,
             source: packet.source,
             destination: packet.destination,
@@ -258,6 +323,33 @@ impl Bench {
         self.adverts.iter().filter(|packet| packet[22] != 0).count()
     }
 
+    /// What was told of a router: its state, and why; in order.
+    pub(crate) fn moves(&self, of: u32) -> Vec<(State, Reason)> {
+        self.events
+            .iter()
+            .filter_map(|event| match event.kind {
+                EventKind::Transition { slot, to, reason, .. } if slot == of => Some((to, reason)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// States that were told of a sync group, in order.
+    pub(crate) fn group_moves(&self, of: u32) -> Vec<State> {
+        self.events
+            .iter()
+            .filter_map(|event| match event.kind {
+                EventKind::GroupTransition { group, to } if group == of => Some(to),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Priority of each advert sent, with the router's VRID.
+    pub(crate) fn spoken(&self) -> Vec<(u8, u8)> {
+        self.adverts.iter().map(|packet| (packet[21], packet[22])).collect()
+    }
+
     pub(crate) fn told(&self, what: impl Fn(&EventKind) -> bool) -> bool {
         self.events.iter().any(|event| what(&event.kind))
     }
@@ -270,5 +362,19 @@ impl Bench {
                 _ => None,
             })
             .collect()
+    }
+}
+
+pub(crate) fn add(slot: u32, config: RouterConfig) -> Change {
+    Change::Add {
+        slot,
+        config: Box::new(config),
+    }
+}
+
+pub(crate) fn update(slot: u32, config: RouterConfig) -> Change {
+    Change::Update {
+        slot,
+        config: Box::new(config),
     }
 }
