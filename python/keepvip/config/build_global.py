@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keepvip.config.build_defaults import InstanceDefaults
+from keepvip.config.build_fifo import build_fifos
 from keepvip.config.build_script import DEFAULT_USER, ScriptDefaults, known_group, known_user, split_group
 from keepvip.config.diagnostic import ConfigTestClass
 from keepvip.config.keywords.global_defs import GLOBAL_DEFS
@@ -40,6 +41,7 @@ def build_global(
     hostname = ctx.facts.hostname if ctx.facts is not None else ""
     server: tuple[str | None, int | None] = settings.value("smtp_server", (None, None))
     dynamic = settings.get("dynamic_interfaces")
+    notify_fifo, vrrp_notify_fifo = build_fifos(ctx, settings, scripts)
     defs = GlobalDefs(
         router_id=settings.value("router_id", hostname),
         emails=_emails(settings),
@@ -61,6 +63,9 @@ def build_global(
         log_unknown_vrids="log_unknown_vrids" in settings,
         vrrp_rt_priority=settings.value("vrrp_rt_priority", None),
         umask=_umask(settings),
+        notify_fifo=notify_fifo,
+        vrrp_notify_fifo=vrrp_notify_fifo,
+        fifo_states_on_reload="fifo_write_vrrp_states_on_reload" in settings,
     )
     ctx.dynamic_interfaces = defs.dynamic_interfaces
     mail = settings.value("smtp_alert", mail_unspoken and bool(defs.smtp_host and defs.emails))

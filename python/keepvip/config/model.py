@@ -16,6 +16,7 @@ from keepvip.config.source import Span  # noqa: TC001  (msgspec resolves annotat
 __all__ = [
     "Authentication",
     "Config",
+    "Fifo",
     "GarpConfig",
     "GlobalDefs",
     "InstanceKey",
@@ -197,6 +198,18 @@ class SyncGroup(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Members keep the weights of their own trackers (vrrp-behaviour.md 9)."""
 
 
+class Fifo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A named pipe that gets one line per event (vrrp-behaviour.md 15), and the script that reads it."""
+
+    path: str
+    user: str | None = None
+    """Who owns it when it has to be made: its own user word, else that of scripts; None = the daemon's own user."""
+    group: str | None = None
+    """None = the primary group of `user`."""
+    script: Script | None = None
+    """Started with `path` as its last argument."""
+
+
 class GlobalDefs(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What concerns the daemon as a whole. Defaults of instances are not here: they are in the instances."""
 
@@ -228,6 +241,12 @@ class GlobalDefs(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """SCHED_RR priority of the engine, 1..99; None = the engine's own default."""
     umask: int | None = None
     """File mode mask for scripts; None = that of the daemon."""
+    notify_fifo: Fifo | None = None
+    """Events of virtual routers, and of virtual servers once there are any."""
+    vrrp_notify_fifo: Fifo | None = None
+    """Events of virtual routers only."""
+    fifo_states_on_reload: bool = False
+    """After a reload the FIFOs get the state of every instance and group."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -26,6 +26,10 @@ class NotifyCounters(msgspec.Struct, kw_only=True, gc=False):
     """Never run, because too many were waiting or the daemon stopped first."""
     scripts_merged: int = 0
     """Not queued, because the same was waiting already (`notify_master_rx_lower_pri` only)."""
+    fifo_lines: int = 0
+    """Lines written, counted once per FIFO."""
+    fifo_lost: int = 0
+    """Lines that found a FIFO full because nobody reads it, or that could not be opened."""
     mails_queued: int = 0
     mails_waiting: int = 0
     mails_sent: int = 0

@@ -6,12 +6,15 @@ Only the writer's end and the format of the lines: the readers that the configur
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import select
 import stat
+import struct
+import termios
 
-__all__ = ["FifoError", "NotifyFifo", "group_line", "instance_line", "priority_state"]
+__all__ = ["RX_LOWER", "FifoError", "NotifyFifo", "group_line", "instance_line", "priority_state"]
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +44,13 @@ def priority_state(state: str) -> str | None:
 class NotifyFifo:
     """The writer's end of one FIFO."""
 
-    def __init__(self, path: str, *, uid: int, gid: int) -> None:
-        """`uid` and `gid`: who owns it if it has to be made, and who may own it otherwise (beside the daemon)."""
+    def __init__(self, path: str, *, uid: int, gid: int, umask: int | None = None) -> None:
+        """`uid` and `gid`: who owns it if it has to be made, and who may own it otherwise (beside the daemon).
+
+        `umask`: file creation mask; None = that of the process.
+        """
         self.path = path
+        self._umask = umask
         self._uid = uid
         self._gid = gid
         self._fd = -1
@@ -83,6 +90,8 @@ class NotifyFifo:
             raise FifoError(f"{self.path} is not a FIFO")
         if made:
             self._made = (found.st_dev, found.st_ino)
+            if self._umask is not None:
+                os.fchmod(fd, MODE & ~self._umask)
             if os.geteuid() == 0:
                 os.fchown(fd, self._uid, self._gid)
         elif found.st_uid not in {self._uid, os.geteuid()}:
@@ -106,6 +115,12 @@ class NotifyFifo:
             self._full = False
             log.warning("The FIFO %s is read again; lines lost so far: %d", self.path, self.lost)
         return True
+
+    def waiting(self) -> int:
+        """Bytes that nobody has read yet."""
+        if self._fd < 0:
+            return 0
+        return int(struct.unpack("i", fcntl.ioctl(self._fd, termios.FIONREAD, bytes(4)))[0])
 
     def close(self) -> None:
         """Closes it, and removes it if it was made by `open` and is still the same."""

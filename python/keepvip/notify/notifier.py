@@ -1,4 +1,4 @@
-"""Turns events into scripts and mails: who is told what, in which order (vrrp-behaviour.md 13.1, 13.2, 15).
+"""Turns events into scripts, lines in FIFOs and mails: who is told what, when (vrrp-behaviour.md 13.1, 13.2, 15).
 
 Everything is queued at once and done later; `handle` never waits. To a reload instances are known by their key, not by
 their name: one that was only renamed keeps its queue and its history (vrrp-behaviour.md 16).
@@ -17,6 +17,8 @@ import msgspec
 from keepvip import event
 from keepvip.event import Reason, State
 from keepvip.notify.counters import NotifyCounters
+from keepvip.notify.fifo import RX_LOWER, priority_state
+from keepvip.notify.fifos import Fifos
 from keepvip.notify.gate import Gate
 from keepvip.notify.owner import Owner
 from keepvip.notify.queue import PATIENCE_S, ScriptQueue
@@ -39,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 class Notifier:
-    """Scripts and mail. All methods belong to the event loop's thread.
+    """Scripts, FIFOs and mail. All methods belong to the event loop's thread.
 
     On a reload call `reconfigure` next to `Engine.apply`, in either order but with no event handled in between.
     """
@@ -59,6 +61,7 @@ class Notifier:
         self._make_host: Callable[[], ScriptHost] = make_host or (lambda: RealHost(daemon_uid))
         self._runner = Runner()
         self._gate = Gate()
+        self._fifos = Fifos(self._runner, self._counters)
         self._mailer = Mailer(config.global_defs, self._counters, retry_s=mail_retry_s)
         self._host = os.uname().nodename
         self._said: set[str] = set()
@@ -79,6 +82,7 @@ class Notifier:
         If any may run, the process that starts them is made ready, too: the first one shall not wait for it.
         """
         self._vetting.start().add_done_callback(self._make_ready)
+        self._fifos.reconfigure(self._config, self._vetting, self._make_host)
 
     def counters(self) -> NotifyCounters:
         """What was done so far; a copy."""
@@ -94,6 +98,10 @@ class Notifier:
         self._take(config)
         self._mailer.reconfigure(config.global_defs)
         self.start()
+        if config.global_defs.fifo_states_on_reload:
+            for owner in (*self._groups.values(), *self._instances.values()):
+                if owner.told is not None:
+                    self._fifos.write(owner.line(owner.told))
 
     def handle(self, what: Event) -> None:
         """Queues what an event asks for."""
@@ -108,10 +116,14 @@ class Notifier:
                 owner = self._instances.get(what.instance)
                 if owner is not None and not self._stopping:
                     owner.queue.put(owner.rx_lower_batch())
+                    self._fifos.write(owner.line(RX_LOWER))
             case event.PriorityChange():
                 owner = self._instances.get(what.instance)
                 if owner is not None:
                     owner.priority = what.priority
+                    told = priority_state(what.state.name)
+                    if owner.priority_changes and told is not None and not self._stopping:
+                        self._fifos.write(owner.line(told))
             case event.Deleted():
                 self._deleted(what)
             case _:
@@ -149,10 +161,11 @@ class Notifier:
         finals = [*self._instances.values(), *self._groups.values()]
         for owner in finals:
             self._mail(owner, "STOP", now_ns)
+            self._fifos.write(owner.line("STOP"))
             ends.append(owner.queue.stop(owner.batch("STOP"), deadline))
         last = {id(owner.queue) for owner in finals}
         ends += [queue.stop(None, deadline) for queue in self._queues() if id(queue) not in last]
-        await asyncio.gather(self._mailer.stop(deadline), *ends)
+        await asyncio.gather(self._mailer.stop(deadline), self._fifos.stop(deadline), *ends)
         self._vetting.cancel()
         await self._runner.close()
 
@@ -184,6 +197,7 @@ class Notifier:
     def _tell(self, owner: Owner, state: str, at_ns: int) -> None:
         owner.told = state
         owner.queue.put(owner.batch(state))
+        self._fifos.write(owner.line(state))
         self._mail(owner, state, at_ns)
 
     def _mail(self, owner: Owner, state: str, at_ns: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keepvip.config.model import NotifyScripts, Script, VrrpInstance
+from keepvip.notify.fifo import group_line, instance_line
 from keepvip.notify.mail_text import MailText, group_text, instance_text
 from keepvip.notify.queue import Batch, Commands, Entry, ScriptQueue
 
@@ -35,6 +36,7 @@ class Owner:
         self.is_group = not isinstance(config, VrrpInstance)
         self.notify: NotifyScripts = config.notify
         self.smtp_alert = config.smtp_alert
+        self.priority_changes = isinstance(config, VrrpInstance) and config.notify_priority_changes
         self.key: InstanceKey | None = config.key if isinstance(config, VrrpInstance) else None
         self.queue.name = ("VRRP group " if self.is_group else "") + config.name
 
@@ -55,6 +57,10 @@ class Owner:
         script = self.notify.rx_lower
         entries = () if script is None else (Entry(keyword="notify_master_rx_lower_pri", script=script),)
         return Batch(event="an advert of lower priority", entries=entries, commands=self._commands, mergeable=True)
+
+    def line(self, state: str) -> bytes:
+        """What the FIFOs get (vrrp-behaviour.md 15)."""
+        return group_line(self.name, state) if self.is_group else instance_line(self.name, state, self.priority)
 
     def mail(self, state: str, defs: GlobalDefs, host: str) -> MailText | None:
         """The mail about a state, if one is wanted and it was not the last one that was sent."""

@@ -77,6 +77,10 @@ def scripts_of(config: Config) -> Iterator[tuple[str, Script]]:
     for owner in owners:
         for keyword, script in owner_scripts(owner.notify):
             yield f"{keyword} of {owner.name}", script
+    defs = config.global_defs
+    for keyword, fifo in (("notify_fifo_script", defs.notify_fifo), ("vrrp_notify_fifo_script", defs.vrrp_notify_fifo)):
+        if fifo is not None and fifo.script is not None:
+            yield keyword, fifo.script
 
 
 def owner_scripts(notify: NotifyScripts) -> Iterator[tuple[str, Script]]:

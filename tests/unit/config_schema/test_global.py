@@ -215,3 +215,36 @@ def test_real_time_priority(compiled: Compile) -> None:
 )
 def test_file_mode_mask(compiled: Compile, text: str, mask: int | None) -> None:
     assert defs(compiled(f"global_defs {{\n{text}\n}}\n")).umask == mask
+
+
+def test_fifos(compiled: Compile) -> None:
+    text = (
+        'global_defs {\nscript_user alice\nenable_script_security\nnotify_fifo /run/a\n'
+        'notify_fifo_script "/bin/r x" bob\n'
+        "vrrp_notify_fifo /run/b bob staff\nfifo_write_vrrp_states_on_reload\n}\n"
+    )
+    result = compiled(text, host("alice", "bob"))
+    found = defs(result)
+    assert found.notify_fifo is not None
+    assert found.notify_fifo.script is not None
+    assert (found.notify_fifo.path, found.notify_fifo.user, found.notify_fifo.group) == ("/run/a", "alice", None)
+    assert (found.notify_fifo.script.argv, found.notify_fifo.script.user) == (("/bin/r", "x"), "bob")
+    assert found.vrrp_notify_fifo is not None
+    assert (found.vrrp_notify_fifo.user, found.vrrp_notify_fifo.group) == ("bob", "staff")
+    assert found.vrrp_notify_fifo.script is None
+    assert found.fifo_states_on_reload
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        ("notify_fifo /run/a\nvrrp_notify_fifo /run/a", "same-fifo"),
+        ("vrrp_notify_fifo_script /bin/true", "no-fifo"),
+        ("vrrp_notify_fifo /run/a carol", "unknown-user"),
+        ("vrrp_notify_fifo /run/a alice carol", "unknown-group"),
+    ],
+)
+def test_fifos_that_are_not_used(compiled: Compile, lines: str, code: str) -> None:
+    result = compiled(f"global_defs {{\n{lines}\n}}\n", host("alice"))
+    assert code in codes(result)
+    assert defs(result).vrrp_notify_fifo is None

@@ -92,7 +92,7 @@ def test_settings(compiled: Compile) -> None:
     assert found.notify.any is not None
     assert (found.smtp_alert, found.sync_group_tracking_weight) == (True, True)
     assert [instance.notify_priority_changes for instance in result.config.instances] == [True, True, False]
-    assert sorted(codes(result)) == ["deprecated", "not-supported-yet", "script-security-off"]
+    assert sorted(codes(result)) == ["deprecated", "script-security-off"]
 
 
 def test_the_own_setting_of_a_member_is_nearer(compiled: Compile) -> None:

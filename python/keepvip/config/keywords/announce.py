@@ -100,11 +100,10 @@ NOTIFICATION = (
     Keyword(
         "notify_priority_changes",
         (BOOL,),
-        "Reports changes of the effective priority too.",
+        "Reports changes of the effective priority to the FIFOs, too.",
         "that of the sync group, else vrrp_notify_priority_changes",
         "C",
         "2.0.16",
-        not_yet("notification FIFOs", "`keepvip events` shows them anyway"),
     ),
     SMTP_ALERT,
     Keyword(

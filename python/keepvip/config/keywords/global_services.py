@@ -8,8 +8,8 @@ from keepvip.config.keywords.arguments import ADDRESS, GROUP, IFNAME, NAME, PATH
 _USER = Arg("user", "USER", optional=True)
 _IPVS = "load balancing"
 _SYNC = not_yet("IPVS sync daemon", "connections are not synchronised")
-_FIFO = not_yet("notification FIFOs", "nothing is written to the FIFO")
-_FIFO_READER = not_yet("notification FIFOs", "the script is not started")
+_FIFO = not_yet(_IPVS, "nothing is written to the FIFO")
+_FIFO_READER = not_yet(_IPVS, "the script is not started")
 _SNMP = not_yet("SNMP", "the SNMP agent does not know about keepvip")
 _DBUS = not_yet("D-Bus", "there is no D-Bus service")
 _TIMEOUT = Arg("int", "SECONDS", low=0, high=2_678_400, unit="seconds")
@@ -80,19 +80,17 @@ FIFOS = (
         "none",
         "B",
         "1.3.6",
-        _FIFO,
-        "first",
+        duplicates="first",
         missing_ignored=True,
     ),
     Keyword(
         "notify_fifo_script",
         (SCRIPT,),
-        "Reader of that FIFO.",
+        "Reader of that FIFO, started with its path as last argument.",
         "none",
         "B",
         "1.3.6",
-        _FIFO_READER,
-        "first",
+        duplicates="first",
         missing_ignored=True,
     ),
     Keyword(
@@ -102,19 +100,17 @@ FIFOS = (
         "none",
         "B",
         "1.3.6",
-        _FIFO,
-        "first",
+        duplicates="first",
         missing_ignored=True,
     ),
     Keyword(
         "vrrp_notify_fifo_script",
         (SCRIPT,),
-        "Reader of that FIFO.",
+        "Reader of that FIFO, started with its path as last argument.",
         "none",
         "B",
         "1.3.6",
-        _FIFO_READER,
-        "first",
+        duplicates="first",
         missing_ignored=True,
     ),
     Keyword(

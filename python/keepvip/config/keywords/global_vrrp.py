@@ -142,7 +142,6 @@ VRRP = (
         "Default of check_unicast_src.",
         "off",
         "B",
-        support=not_yet("unicast"),
     ),
     Keyword("vrrp_skip_check_adv_addr", (BOOL,), "Default of skip_check_adv_addr.", "off", "A", "1.2.20"),
     Keyword(
@@ -161,7 +160,6 @@ VRRP = (
         "off",
         "C",
         "2.0.16",
-        not_yet("notification FIFOs", "`keepvip events` shows them anyway"),
     ),
     Keyword(
         "fifo_write_vrrp_states_on_reload",
@@ -170,7 +168,6 @@ VRRP = (
         "off",
         "B",
         "2.2.5",
-        not_yet("notification FIFOs"),
     ),
     Keyword(
         "vrrp_rx_bufs_policy",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keepvip.config.keyword import Block, Keyword, deprecated, not_yet, table
+from keepvip.config.keyword import Block, Keyword, deprecated, table
 from keepvip.config.keywords.arguments import BOOL, NAME
 from keepvip.config.keywords.notify import NOTIFY, NOTIFY_ANY, SMTP_ALERT
 from keepvip.config.keywords.tracks import TRACK_BFD, TRACK_FILE, TRACK_INTERFACE, TRACK_PROCESS, TRACK_SCRIPT
@@ -52,7 +52,6 @@ VRRP_SYNC_GROUP = Block(
             "vrrp_notify_priority_changes",
             "C",
             "2.0.16",
-            not_yet("notification FIFOs", "`keepvip events` shows them anyway"),
         ),
     ),
 )
