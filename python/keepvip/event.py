@@ -41,6 +41,7 @@ class Reason(enum.StrEnum):
     INTERFACE_MISSING = "interface_missing"
     NO_SOURCE_ADDRESS = "no_source_address"
     TRACK_FAILED = "track_failed"
+    NO_PEER = "no_peer"
     FAULT_CLEARED = "fault_cleared"
     LATE_WAKEUP = "late_wakeup"
     CONFIG_CHANGE = "config_change"
@@ -232,7 +233,8 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     vrid: int
     family: int
     version: int
-    interface: str
+    interface: str | None
+    """None: unicast without an interface of its own."""
     state: State
     faults: tuple[str, ...]
     base_priority: int

@@ -99,7 +99,7 @@ class InstanceView(_Answer, frozen=True, kw_only=True):
     why: str | None
     """The reason of the last transition, in words."""
     faults: tuple[str, ...]
-    interface: str
+    interface: str | None
     vrid: int
     family: int
     version: int
@@ -114,6 +114,8 @@ class InstanceView(_Answer, frozen=True, kw_only=True):
     last_transition_ns: int
     addresses: tuple[str, ...]
     addresses_installed: bool
+    peers: tuple[str, ...] | None
+    """Whom adverts are sent to by unicast; None: they are sent by multicast."""
     stats: dict[str, int]
 
 

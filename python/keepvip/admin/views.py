@@ -39,6 +39,7 @@ def _instance(status: InstanceStatus, configured: VrrpInstance | None, mono_us: 
     last = journal.instance(status.name, limit=1)
     addresses = configured.addresses + configured.excluded if configured is not None else ()
     deadline_us = status.next_deadline_us
+    unicast = configured.unicast if configured is not None else None
     return InstanceView(
         name=status.name,
         group=status.group,
@@ -58,6 +59,7 @@ def _instance(status: InstanceStatus, configured: VrrpInstance | None, mono_us: 
         last_transition_ns=status.last_transition_ns,
         addresses=tuple(_address(address) for address in addresses),
         addresses_installed=status.addresses_installed,
+        peers=tuple(peer.address for peer in unicast.peers) if unicast is not None else None,
         stats=status.stats,
     )
 
@@ -85,7 +87,8 @@ def problems(snapshot: EngineSnapshot, now_ns: int) -> list[str]:
     for status in snapshot.instances:
         if status.state is State.FAULT:
             faults = ", ".join(fault.replace("_", " ") for fault in status.faults) or "unknown cause"
-            found.append(f"{status.name} is in FAULT on {status.interface}: {faults}")
+            where = f" on {status.interface}" if status.interface is not None else ""
+            found.append(f"{status.name} is in FAULT{where}: {faults}")
         elif status.state is State.MASTER and not status.addresses_installed:
             age_us = (now_ns - status.last_transition_ns) // 1000
             if age_us > STUCK_US:

@@ -88,7 +88,7 @@ def _row(instance: dict[str, Any], now_ns: int) -> list[str]:
         f"[{style}]{state}[/]",
         ago(instance["last_transition_ns"], now_ns),
         str(instance["vrid"]),
-        _plain(instance["interface"]),
+        _plain(instance["interface"] or "-"),
         _priority(instance),
         _master(instance),
         _addresses(instance["addresses"]),

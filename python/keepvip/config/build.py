@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from keepvip.config.build_global import build_global
 from keepvip.config.build_instance import build_instance
 from keepvip.config.build_script import build_notify
 from keepvip.config.diagnostic import ConfigTestClass, Related
 from keepvip.config.keywords import ROOT
 from keepvip.config.keywords.sync_group import VRRP_SYNC_GROUP
-from keepvip.config.model import Config, InstanceKey, SyncGroup, VrrpInstance
+from keepvip.config.model import Config, SyncGroup, VrrpInstance
 from keepvip.config.settings import Context, Setting, Settings, read_block
 from keepvip.config.suggest import did_you_mean
 
@@ -85,6 +87,7 @@ def build(
     defs, defaults = build_global(ctx, global_nodes, mail_unspoken=mail_unspoken)
     groups = _read_groups(ctx, root)
     instances, settings, refused = _instances(ctx, root, defaults, groups)
+    _no_shared_vrid(ctx, instances, settings)
     sync_groups = _sync_groups(ctx, groups, instances, refused, defaults)
     config = Config(
         global_defs=defs,
@@ -95,10 +98,7 @@ def build(
         instance_name=root["instance"].value if "instance" in root else None,
         use_pid_dir="use_pid_dir" in root or "instance" in root or namespace is not None,
     )
-    built = Built(config, root, settings, fatal=ctx.fatal, mail_unspoken=mail_unspoken, network=ctx.network)
-    _no_shared_vrid(ctx, built)
-    built.fatal = ctx.fatal
-    return built
+    return Built(config, root, settings, fatal=ctx.fatal, mail_unspoken=mail_unspoken, network=ctx.network)
 
 
 MAIL_SWITCHES = frozenset({"smtp_alert", "smtp_alert_vrrp", "smtp_alert_checker"})
@@ -177,25 +177,45 @@ def _instances(
     return instances, settings, refused
 
 
-def _no_shared_vrid(ctx: Context, built: Built) -> None:
-    """Two instances with one identity would answer each other's adverts (vrrp-behaviour.md 7)."""
-    seen: dict[InstanceKey, VrrpInstance] = {}
-    instances = built.config.instances
-    for instance in instances:
-        other = seen.setdefault(instance.key, instance)
-        if other is instance:
-            continue
-        ctx.refuse_all(
-            "duplicate-vrid",
-            f"`{instance.name}` and `{other.name}` both use VRID {instance.vrid} with IPv{instance.family} on"
-            f" {instance.interface}",
-            built.place(instance.name, "virtual_router_id"),
-            hint=f"use another virtual_router_id{_free_vrid(instance, instances)}",
-            related=[Related("the other one is here", built.place(other.name, "virtual_router_id"))],
-        )
+def _no_shared_vrid(ctx: Context, instances: dict[str, VrrpInstance], settings: dict[str, Settings]) -> None:
+    """Two instances that hear the same adverts would answer each other's (vrrp-behaviour.md 7).
+
+    Unicast instances that only their peers tell apart are numbered, so that every instance has an identity.
+    """
+    seen: dict[tuple[int, int, str | None, str], list[VrrpInstance]] = {}
+    for name, instance in instances.items():
+        # Those that may clash: multicast on the same interface, unicast from the same source.
+        where, what = instance.interface, instance.mcast_dst
+        if instance.unicast is not None:
+            where, what = (None, instance.source) if instance.source is not None else (where, "unicast")
+        others = seen.setdefault((instance.vrid, instance.family, where, what), [])
+        clash = next((other for other in others if _same_adverts(instance, other)), None)
+        if clash is not None:
+            place = f" on {instance.interface}" if instance.interface is not None else " by unicast"
+            ctx.refuse_all(
+                "duplicate-vrid",
+                f"`{name}` and `{clash.name}` both use VRID {instance.vrid} with IPv{instance.family}{place}",
+                settings[name]["virtual_router_id"].span,
+                hint=f"use another virtual_router_id{_free_vrid(instance, instances.values())}",
+                related=[Related("the other one is here", settings[clash.name]["virtual_router_id"].span)],
+            )
+        twin = sum(other.interface == instance.interface for other in others) if instance.unicast is not None else 0
+        others.append(instance)
+        if twin:
+            instances[name] = msgspec.structs.replace(instance, twin=twin)
 
 
-def _free_vrid(instance: VrrpInstance, instances: Sequence[VrrpInstance]) -> str:
+def _same_adverts(one: VrrpInstance, other: VrrpInstance) -> bool:
+    """Of two that `_no_shared_vrid` holds against each other."""
+    if one.unicast is None or other.unicast is None:
+        return True
+    somewhere = one.interface is None or other.interface is None or one.interface == other.interface
+    peers = {peer.address for peer in one.unicast.peers}
+    shared = any(peer.address in peers for peer in other.unicast.peers) or not peers or not other.unicast.peers
+    return somewhere and shared
+
+
+def _free_vrid(instance: VrrpInstance, instances: Iterable[VrrpInstance]) -> str:
     """A VRID that is not taken on the same interface."""
     taken = {other.vrid for other in instances if other.interface == instance.interface}
     free = next((vrid for vrid in range(instance.vrid, 256) if vrid not in taken), None)

@@ -20,6 +20,7 @@ class InstanceDefaults(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     higher_prio_send_advert: bool = False
     owner_ignore_adverts: bool = False
     checksum_as_v2: bool = False
+    check_unicast_src: bool = False
     down_timer_adverts: int = 3
     notify_priority_changes: bool = False
     smtp_alert: bool = False

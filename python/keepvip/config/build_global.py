@@ -77,6 +77,7 @@ def build_global(
         higher_prio_send_advert=settings.value("vrrp_higher_prio_send_advert", False),
         owner_ignore_adverts=settings.value("vrrp_owner_ignore_adverts", False),
         checksum_as_v2="v3_checksum_as_v2" in settings,
+        check_unicast_src="vrrp_check_unicast_src" in settings,
         down_timer_adverts=settings.value("vrrp_down_timer_adverts", 3),
         notify_priority_changes=settings.value("vrrp_notify_priority_changes", False),
         smtp_alert=settings.value("smtp_alert_vrrp", mail),

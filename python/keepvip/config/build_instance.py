@@ -12,7 +12,9 @@ import msgspec
 
 from keepvip.config.build_address import build_addresses, room_for_addresses, without_duplicates
 from keepvip.config.build_authentication import build_authentication
+from keepvip.config.build_interface import build_interface, with_interface
 from keepvip.config.build_script import build_notify
+from keepvip.config.build_unicast import build_unicast, read_peers
 from keepvip.config.diagnostic import ConfigTestClass
 from keepvip.config.keywords.vrrp_instance import VRRP_INSTANCE
 from keepvip.config.model import GarpConfig, VrrpInstance
@@ -22,6 +24,7 @@ from keepvip.config.values import Address, is_link_local, is_multicast
 if TYPE_CHECKING:
     from keepvip.config.build_address import Placed
     from keepvip.config.build_defaults import InstanceDefaults
+    from keepvip.config.build_unicast import PlacedPeer
     from keepvip.config.model import VirtualAddress
     from keepvip.config.settings import Context, Setting
     from keepvip.config.source import Span
@@ -35,7 +38,6 @@ DEFAULT_MTU = 1500
 V3_MAX_ADVERT_INT_US = 40_950_000
 V3_UNIT_US = 10_000
 SECOND_US = 1_000_000
-_LOOPBACK = "lo"
 
 
 def build_instance(
@@ -67,22 +69,32 @@ class _Builder:
         self.initial_master = False
         self.mcast_dst: str | None = None
         self.source: str | None = None
+        self.peers: list[PlacedPeer] = []
 
     def build(self) -> tuple[VrrpInstance, Settings] | None:
         settings, defaults = self.settings, self.defaults
-        interface = self._interface()
         vrid = self._vrid()
         self._role()
         addresses, excluded, refused = self._addresses()
+        unicast = build_unicast(
+            self.ctx, self.name, settings, self.peers, check_source=defaults.check_unicast_src
+        )  # fmt: skip
+        placed = build_interface(
+            self.ctx, self.name, self.node, settings, self.source if unicast is not None else None,
+            unicast=unicast is not None, strict=self.strict,
+        )  # fmt: skip
+        interface = placed.name
+        if placed.sound and interface is None:
+            addresses, excluded = (with_interface(self.ctx, self.name, some) for some in (addresses, excluded))
         self._version()
         advertised, rest = self._what_fits(addresses, interface)
-        sound = self._addresses_suffice(advertised) and interface is not None and vrid is not None
+        sound = self._addresses_suffice(advertised) and placed.sound and vrid is not None
         authentication, auth_refused = build_authentication(
             self.ctx, self.name, settings.get("authentication"), version=self.version, strict=self.strict
         )
         if any(setting.keyword.support.refuses for setting in settings.values()) or refused or auth_refused:
             return None  # said where it was found
-        if not sound or interface is None or vrid is None:
+        if not sound or vrid is None:
             return None
         nopreempt = self._nopreempt()
         instance = VrrpInstance(
@@ -109,6 +121,8 @@ class _Builder:
             accept=self._accept(),
             authentication=authentication,
             source=self.source,
+            track_source=self._track_source(interface),
+            unicast=unicast,
             mcast_dst=self.mcast_dst or (defaults.group4 if self.family == 4 else defaults.group6),
             dont_track_primary="dont_track_primary" in settings,
             promote_secondaries="promote_secondaries" in settings,
@@ -122,42 +136,6 @@ class _Builder:
         return instance, settings
 
     # identity and role
-
-    def _interface(self) -> str | None:
-        setting = self.settings.get("interface")
-        if setting is None:
-            if "interface" not in self.settings.refused:
-                self.ctx.refuse_all(
-                    "missing-interface",
-                    f"`{self.name}` has no interface",
-                    self.node.statement_span,
-                    hint="add a line `interface NAME`",
-                )
-            return None
-        name = str(setting.value)
-        known = self.ctx.network.interface(name) if self.ctx.network is not None else None
-        if name == _LOOPBACK or (known is not None and known.loopback):
-            self.ctx.refuse_all(
-                "loopback", f"`{name}` is the loopback interface: nobody would hear its adverts", setting.span
-            )
-            return None
-        if not self.ctx.interface_exists(name):
-            self.ctx.refuse_all(
-                "unknown-interface",
-                f"there is no interface `{name}`",
-                setting.node.arg_span(0),
-                hint=self.ctx.interface_hint(name) or "with dynamic_interfaces in global_defs it need not exist yet",
-                kind=ConfigTestClass.WARNING,
-            )
-        elif known is not None and not known.multicast:
-            self.ctx.diagnostics.error(
-                "no-multicast",
-                f"`{name}` cannot send by multicast: `{self.name}` is refused",
-                setting.node.arg_span(0),
-                hint="use another interface, or unicast_peer",
-            )
-            return None
-        return name
 
     def _vrid(self) -> int | None:
         setting = self.settings.get("virtual_router_id")
@@ -208,8 +186,10 @@ class _Builder:
             if name == "virtual_ipaddress":
                 found, refused = build_addresses(self.ctx, setting)
                 addresses = [entry for entry in found if self._is_of_family(entry)]
-            elif name == "mcast_src_ip":
-                self.source = self._host(setting)
+            elif name in {"mcast_src_ip", "unicast_src_ip"}:
+                self.source = self._host(setting) or self.source
+            elif name == "unicast_peer":
+                self.peers = read_peers(self.ctx, self.name, setting, self._peer_is_of_family)
             elif name == "mcast_dst_ip":
                 self.mcast_dst = self._group(setting)
             elif name == "native_ipv6":
@@ -241,6 +221,9 @@ class _Builder:
             self.family = address.family
             return True
         return self._take_family(address.family, node, f"`{address.address}`")
+
+    def _peer_is_of_family(self, address: Address, node: Node) -> bool:
+        return self._take_family(address.family, node, f"peer {address.text}")
 
     def _host(self, setting: Setting) -> str | None:
         address = setting.value
@@ -325,6 +308,17 @@ class _Builder:
             )
             return False
         self._warn("no-address", "there is no usable virtual address", self.node.statement_span)
+        return True
+
+    def _track_source(self, interface: str | None) -> bool:
+        if "track_src_ip" not in self.settings:
+            return False
+        if self.source is None or interface is None:
+            missing = "a source address" if self.source is None else "an interface"
+            self._corrected(
+                "track_src_ip", f"track_src_ip does nothing without {missing} and is cleared", kind=ConfigTestClass.NONE
+            )
+            return False
         return True
 
     # timing

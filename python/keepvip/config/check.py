@@ -60,12 +60,22 @@ class Lint:
     def address_place(self, instance: VrrpInstance, address: VirtualAddress) -> Span:
         """Where an address of an instance stands."""
         for keyword in ("virtual_ipaddress", "virtual_ipaddress_excluded"):
-            setting = self.built.setting(instance.name, keyword)
-            for block in setting.all() if setting is not None else ():
-                for node in block.node.children or ():
-                    if node.keyword.partition("/")[0].lower() == address.address:
-                        return node.span
+            found = self._entry(instance, keyword, address.address)
+            if found is not None:
+                return found
         return self.place(instance, "virtual_ipaddress")
+
+    def entry_place(self, instance: VrrpInstance, keyword: str, address: str) -> Span:
+        """Where the line that begins with an address stands; the block if it is written in another form."""
+        return self._entry(instance, keyword, address) or self.place(instance, keyword)
+
+    def _entry(self, instance: VrrpInstance, keyword: str, address: str) -> Span | None:
+        setting = self.built.setting(instance.name, keyword)
+        for block in setting.all() if setting is not None else ():
+            for node in block.node.children or ():
+                if node.keyword.partition("/")[0].lower() == address:
+                    return node.span
+        return None
 
     def global_place(self, keyword: str) -> Span | None:
         """Where a keyword of `global_defs` stands for the first time."""
@@ -157,9 +167,9 @@ def _interval_too_short(lint: Lint) -> None:
     )
 
 
-def _copies(_instance: VrrpInstance) -> int:
+def _copies(instance: VrrpInstance) -> int:
     """Packets per advert."""
-    return 1
+    return max(len(instance.unicast.peers), 1) if instance.unicast is not None else 1
 
 
 _TRACKING = ("track_interface", "track_script", "track_file", "track_process", "track_bfd")
@@ -199,7 +209,7 @@ def _mtu_too_small(lint: Lint) -> None:
             if address.family == 6 and (address.dev is not None or instance.family == 4)
         ]
         for name, span in found:
-            mtu = small(name)
+            mtu = small(name) if name is not None else None
             if mtu is not None:
                 lint.diagnostics.warning(
                     "mtu-too-small",
@@ -210,7 +220,7 @@ def _mtu_too_small(lint: Lint) -> None:
 
 
 def _address_in_two_instances(lint: Lint) -> None:
-    seen: dict[tuple[str, str], VrrpInstance] = {}
+    seen: dict[tuple[str, str | None], VrrpInstance] = {}
     for instance in lint.config.instances:
         for address in (*instance.addresses, *instance.excluded):
             other = seen.setdefault((address.address, address.dev or instance.interface), instance)
@@ -235,7 +245,7 @@ def _address_off_subnet(lint: Lint) -> None:
             interface = address.dev or instance.interface
             present = [
                 found
-                for found in lint.built.network.addresses.get(interface, ())
+                for found in lint.built.network.addresses.get(interface or "", ())
                 if found.family == address.family
                 and found.address not in own
                 and found.prefix_len < _full(found.family)
@@ -259,13 +269,28 @@ def _source_not_here(lint: Lint) -> None:
     for instance in lint.config.instances:
         if instance.source is None:
             continue
-        present = lint.built.network.addresses.get(instance.interface, ())
+        addresses = lint.built.network.addresses
+        where = instance.interface or "this host"
+        present = addresses.get(where, ()) if instance.interface else [a for some in addresses.values() for a in some]
         if present and all(found.address != instance.source for found in present):
+            keyword = "unicast_src_ip" if lint.built.setting(instance.name, "unicast_src_ip") else "mcast_src_ip"
             lint.diagnostics.warning(
-                "source-not-here",
-                f"`{instance.source}` is not an address of {instance.interface}",
-                lint.place(instance, "mcast_src_ip"),
+                "source-not-here", f"`{instance.source}` is not an address of {where}", lint.place(instance, keyword)
             )
+
+
+def _peer_is_self(lint: Lint) -> None:
+    own = lint.built.network.addresses.values() if lint.built.network is not None else ()
+    here = {found.address for some in own for found in some}
+    for instance in lint.config.instances:
+        for peer in instance.unicast.peers if instance.unicast is not None else ():
+            if peer.address == instance.source or peer.address in here:
+                lint.diagnostics.warning(
+                    "peer-is-self",
+                    f"`{peer.address}` is an address of this node: `{instance.name}` sends adverts to itself",
+                    lint.entry_place(instance, "unicast_peer", peer.address),
+                    hint="list the other nodes only",
+                )
 
 
 def _strict_has_no_filter(lint: Lint) -> None:
@@ -415,7 +440,8 @@ RULES: tuple[Rule, ...] = (
     Rule("mtu-too-small", "An interface for IPv6 has an MTU below 1280.", _mtu_too_small),
     Rule("address-in-two-instances", "Two instances put one address on one interface.", _address_in_two_instances),
     Rule("address-off-subnet", "An address is in no subnet of its interface.", _address_off_subnet),
-    Rule("source-not-here", "mcast_src_ip is not an address of the interface.", _source_not_here),
+    Rule("source-not-here", "mcast_src_ip or unicast_src_ip is not an address of the interface.", _source_not_here),
+    Rule("peer-is-self", "A node is a unicast peer of itself.", _peer_is_self),
     Rule("strict-has-no-filter", "Strict mode implies a packet filter that there is not.", _strict_has_no_filter),
     Rule("script-security-off", "Scripts are run without enable_script_security.", _script_security_off),
     Rule(

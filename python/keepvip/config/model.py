@@ -23,6 +23,8 @@ __all__ = [
     "NotifyScripts",
     "Script",
     "SyncGroup",
+    "Unicast",
+    "UnicastPeer",
     "VirtualAddress",
     "VrrpInstance",
 ]
@@ -31,7 +33,8 @@ IPV4_GROUP = "224.0.0.18"
 IPV6_GROUP = "ff02::12"
 
 InstanceKey = tuple[int, int, str, str]
-"""(VRID, family, interface, destination group): who an instance *is*, over reloads and between nodes."""
+"""(VRID, family, interface, destination): who an instance *is*, over reloads. The destination is the group; for unicast
+it is the source address, and empty means that there is no interface."""
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True, gc=False, eq=False):
@@ -119,6 +122,29 @@ class Authentication(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return f"Authentication(kind={self.kind!r}, password=<hidden>)"
 
 
+class UnicastPeer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Another node that adverts are sent to."""
+
+    address: str
+    """Canonical text form."""
+    min_ttl: int = 0
+    max_ttl: int = 255
+    """What the TTL of its adverts may be, where sources are checked."""
+
+
+class Unicast(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Adverts go to peers instead of a group (config-keywords.md 7.3)."""
+
+    peers: tuple[UnicastPeer, ...]
+    """Empty: FAULT (`unicast_fault_no_peer`); without that keyword such an instance is a multicast one."""
+    ttl: int | None = None
+    """None = 255; for IPv6 the kernel's default."""
+    check_source: bool = False
+    """Adverts of others than the peers, or with another TTL than the peer may have, are dropped."""
+    old_checksum: str = "detect"
+    """VRRPv3 over IPv4 as keepalived 1.3.6 made it: `always`, `never`, or `detect` from what the peers send."""
+
+
 class NotifyScripts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Scripts of an instance or sync group, one per kind of event (vrrp-behaviour.md 13.1)."""
 
@@ -143,7 +169,8 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One virtual router, as the engine runs it."""
 
     name: str
-    interface: str
+    interface: str | None
+    """None: unicast that leaves by the way that the routes say; every address then has an interface of its own."""
     family: int
     """4 or 6: the family of the adverts."""
     version: int
@@ -167,8 +194,13 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     accept: bool = True
     authentication: Authentication | None = None
     source: str | None = None
-    """`mcast_src_ip`; None = the primary address of the interface."""
+    """`mcast_src_ip` or `unicast_src_ip`; None = the primary address of the interface."""
+    track_source: bool = False
+    """FAULT while `source` is not on the interface."""
     mcast_dst: str = IPV4_GROUP
+    unicast: Unicast | None = None
+    twin: int = 0
+    """Number among the unicast instances that only their peers tell apart (vrrp-behaviour.md 7), mostly 0."""
     dont_track_primary: bool = False
     promote_secondaries: bool = False
     addresses: tuple[VirtualAddress, ...] = ()
@@ -183,7 +215,10 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def key(self) -> InstanceKey:
         """Identity over a reload: not the name (vrrp-behaviour.md 16)."""
-        return (self.vrid, self.family, self.interface, self.mcast_dst)
+        if self.unicast is None:
+            return (self.vrid, self.family, self.interface or "", self.mcast_dst)
+        twin = f" {self.twin}" if self.twin else ""
+        return (self.vrid, self.family, self.interface or "", f"unicast {self.source or ''}{twin}")
 
 
 class SyncGroup(msgspec.Struct, frozen=True, kw_only=True, gc=False):

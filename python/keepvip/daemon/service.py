@@ -226,4 +226,4 @@ class Service:
 
 
 def _promoted(config: Config) -> set[str]:
-    return {instance.interface for instance in config.instances if instance.promote_secondaries}
+    return {instance.interface for instance in config.instances if instance.promote_secondaries and instance.interface}

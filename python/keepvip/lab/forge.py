@@ -49,14 +49,15 @@ class ForgedAdvert(msgspec.Struct, frozen=True, kw_only=True):
         checksum = (internet_checksum(pseudo + blank) + self.checksum_error) & 0xFFFF
         return (head + struct.pack("!H", checksum) + addresses + tail)[: self.cut_to]
 
-    def frame(self, source_mac: str) -> bytes:
-        """The Ethernet frame."""
+    def frame(self, source_mac: str, destination_mac: str | None = None) -> bytes:
+        """The Ethernet frame; to the group's MAC, or to one that is given."""
         message = self.message()
         ends = ipaddress.IPv4Address(self.source).packed + ipaddress.IPv4Address(self.destination).packed
         head = struct.pack("!BBHHHBBH", 0x45, 0xC0, 20 + len(message), 7, 0, self.ttl, PROTOCOL_VRRP, 0)
         checksum = internet_checksum(head + ends)
         header = head[:10] + struct.pack("!H", checksum) + ends
-        return _GROUP_MAC + bytes.fromhex(source_mac.replace(":", "")) + b"\x08\x00" + header + message
+        to = _GROUP_MAC if destination_mac is None else bytes.fromhex(destination_mac.replace(":", ""))
+        return to + bytes.fromhex(source_mac.replace(":", "")) + b"\x08\x00" + header + message
 
 
 class Forger:
@@ -67,9 +68,9 @@ class Forger:
         self._sock = node.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self._sock.bind((interface, 0))
 
-    def send(self, advert: ForgedAdvert) -> None:
-        """Send one."""
-        self._sock.send(advert.frame(self._mac))
+    def send(self, advert: ForgedAdvert, *, to: str | None = None) -> None:
+        """Send one, to a MAC or to the group's."""
+        self._sock.send(advert.frame(self._mac, to))
 
     def close(self) -> None:
         """Stop."""

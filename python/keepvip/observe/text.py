@@ -93,6 +93,7 @@ _REASONS: dict[str, Callable[[Evidence], str]] = {
     Reason.INTERFACE_MISSING: lambda e: f"{_interface(e)} does not exist",
     Reason.NO_SOURCE_ADDRESS: lambda e: f"{_interface(e)} has no address to send from",
     Reason.TRACK_FAILED: lambda _e: "something that it tracks has failed",
+    Reason.NO_PEER: lambda _e: "it has no unicast_peer",
     Reason.FAULT_CLEARED: lambda _e: "no fault left",
     Reason.LATE_WAKEUP: lambda e: f"{_late(e)}, so another router may be master by now",
     Reason.CONFIG_CHANGE: lambda _e: "the configuration changed",
@@ -152,6 +153,8 @@ _CAUSES: dict[str, tuple[str, bool]] = {
     "destination": ("ignored: sent to a unicast address", False),
     "address_list": ("accepted, but its list of addresses differs from ours", True),
     "interval_differs": ("accepted, but its interval differs from ours", True),
+    "unknown_peer": ("ignored: the sender is no unicast_peer", False),
+    "old_checksum": ("has the checksum of keepalived 1.3.6 and older: from now on ours too", False),
     "own_address": ("has our own source address: a second router uses it, or the network loops", False),
 }
 

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use keepvip_proto::time::Duration;
-use keepvip_proto::vrrp::config::{Family, GarpConfig, IfName, RouterConfig, Version, Vip};
+use keepvip_proto::vrrp::config::{
+    Family, GarpConfig, IfName, OldChecksum, Peer, RouterConfig, Unicast, Version, Vip,
+};
 use keepvip_proto::wire::rtnl::AddressFlags;
 use pyo3::prelude::*;
 
@@ -16,7 +18,7 @@ use crate::error::Error;
     reason = "each is a keyword of the configuration of its own"
 )]
 pub(crate) struct Instance {
-    interface: String,
+    interface: Option<String>,
     family: u8,
     version: u8,
     vrid: u8,
@@ -34,11 +36,30 @@ pub(crate) struct Instance {
     timer_expired_backup: Option<u8>,
     authentication: Option<Authentication>,
     source: Option<String>,
+    track_source: bool,
     mcast_dst: String,
+    unicast: Option<PyUnicast>,
     dont_track_primary: bool,
     addresses: Vec<Address>,
     excluded: Vec<Address>,
     garp: Garp,
+}
+
+/// A `Unicast`.
+#[derive(FromPyObject)]
+struct PyUnicast {
+    peers: Vec<PyPeer>,
+    ttl: Option<u8>,
+    check_source: bool,
+    old_checksum: String,
+}
+
+/// A `UnicastPeer`.
+#[derive(FromPyObject)]
+struct PyPeer {
+    address: String,
+    min_ttl: u8,
+    max_ttl: u8,
 }
 
 /// An `Authentication`.
@@ -92,7 +113,7 @@ impl TryFrom<Instance> for RouterConfig {
         let excluded = instance.excluded.into_iter().map(|address| vip(address, false));
         Ok(Self {
             netns: 0,
-            interface: Some(interface("interface", &instance.interface)?),
+            interface: optional("interface", instance.interface.as_deref(), interface)?,
             family: match instance.family {
                 4 => Family::V4,
                 6 => Family::V6,
@@ -119,14 +140,35 @@ impl TryFrom<Instance> for RouterConfig {
             password: instance.authentication.map(password).transpose()?,
             source: optional("source", instance.source.as_deref(), address)?,
             group: group(&instance.mcast_dst)?,
-            unicast: None,
-            track_source: false,
+            unicast: instance.unicast.map(unicast).transpose()?,
+            track_source: instance.track_source,
             dont_track_primary: instance.dont_track_primary,
             vips: advertised.chain(excluded).collect::<Result<_, _>>()?,
             garp: garp(&instance.garp),
             tracks: Vec::new(),
         })
     }
+}
+
+fn unicast(from: PyUnicast) -> Result<Unicast, Error> {
+    let peer = |peer: PyPeer| {
+        Ok(Peer {
+            addr: address("unicast_peer", &peer.address)?,
+            min_ttl: peer.min_ttl,
+            max_ttl: peer.max_ttl,
+        })
+    };
+    Ok(Unicast {
+        peers: from.peers.into_iter().map(peer).collect::<Result<_, Error>>()?,
+        ttl: from.ttl,
+        check_source: from.check_source,
+        old_checksum: match from.old_checksum.as_str() {
+            "always" => OldChecksum::Always,
+            "detect" => OldChecksum::Detect,
+            "never" => OldChecksum::Never,
+            other => return Err(bad("old_unicast_checksum", "no way to make a checksum", other)),
+        },
+    })
 }
 
 fn vip(from: Address, advertised: bool) -> Result<Vip, Error> {

@@ -289,8 +289,6 @@ def test_version_3_has_no_authentication(compiled: Compile, kind: str) -> None:
 
 
 REFUSED = [
-    "unicast_peer {\n192.0.2.9\n}",
-    "unicast_src_ip 192.0.2.9",
     "use_vmac",
     "use_vmac_addr",
     "use_ipvlan",
@@ -319,7 +317,6 @@ def test_what_would_be_wrong_on_the_wire_refuses_the_instance_and_no_other(compi
         "track_script {\nchk\n}",
         "no_accept",
         "virtual_routes {\n192.0.2.0/24 via 192.0.2.9\n}",
-        "track_src_ip",
         "vmac_xmit_base",
     ],
 )

@@ -35,12 +35,12 @@ pytestmark = [
 
 REASONS: list[tuple[str, str]] = [
     (
-        r"vrrp_instance\.(use_vmac|use_vmac_addr|use_ipvlan|unicast_peer|unicast_src_ip|auth_hmac)",
+        r"vrrp_instance\.(use_vmac|use_vmac_addr|use_ipvlan|auth_hmac)",
         "refused, not run wrongly",
     ),
     (r"vrrp_instance\.authentication\.auth_type AH", "refused, not run wrongly"),
     (
-        r"vrrp_instance\.(unicast_ttl|check_unicast_src|old_unicast_checksum|vmac_xmit_base|vrf)",
+        r"vrrp_instance\.(vmac_xmit_base|vrf)",
         "meaning not supported yet",
     ),
     (r"global_defs\.smtp_server word", "a name is resolved when a mail is sent, so that DNS cannot hold up the start"),

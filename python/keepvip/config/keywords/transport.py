@@ -5,9 +5,7 @@ from __future__ import annotations
 from keepvip.config.keyword import Arg, Block, Keyword, not_yet, table
 from keepvip.config.keywords.arguments import ADDRESS, BOOL
 
-UNICAST = "unicast"
 VMAC = "virtual MAC"
-_WRONG_WIRE = "the instance would send by multicast although it is meant for unicast"
 _WRONG_MAC = "its addresses would be announced with the MAC of the interface instead of the virtual one"
 
 UNICAST_PEERS = Block(
@@ -50,7 +48,6 @@ TRANSPORT = (
         "primary address of the interface",
         "A",
         "1.2.10",
-        not_yet(UNICAST, _WRONG_WIRE, refuses=True),
     ),
     Keyword(
         "mcast_dst_ip",
@@ -67,7 +64,6 @@ TRANSPORT = (
         "off",
         "C",
         "2.0.0",
-        not_yet("tracking of the source address", "the instance does not fail over when its source address goes away"),
     ),
     Keyword(
         "unicast_peer",
@@ -76,9 +72,8 @@ TRANSPORT = (
         "none: multicast",
         "A",
         "1.2.8",
-        not_yet(UNICAST, _WRONG_WIRE, refuses=True),
-        "add",
-        UNICAST_PEERS,
+        duplicates="add",
+        block=UNICAST_PEERS,
     ),
     Keyword(
         "unicast_fault_no_peer",
@@ -87,7 +82,6 @@ TRANSPORT = (
         "off",
         "C",
         "2.2.5",
-        not_yet(UNICAST),
     ),
     Keyword(
         "unicast_ttl",
@@ -96,7 +90,6 @@ TRANSPORT = (
         "255; the kernel's for IPv6",
         "B",
         "2.1.0",
-        not_yet(UNICAST),
     ),
     Keyword(
         "check_unicast_src",
@@ -105,7 +98,6 @@ TRANSPORT = (
         "off",
         "B",
         "2.1.0",
-        not_yet(UNICAST),
     ),
     Keyword(
         "old_unicast_checksum",
@@ -114,7 +106,6 @@ TRANSPORT = (
         "detected",
         "C",
         "1.3.7",
-        not_yet(UNICAST),
     ),
     Keyword(
         "v3_checksum_as_v2",

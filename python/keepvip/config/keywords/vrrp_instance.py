@@ -9,7 +9,7 @@ from keepvip.config.keywords.arguments import BOOL, BYTES, IFNAME
 from keepvip.config.keywords.authentication import AUTH_HMAC, AUTHENTICATION
 from keepvip.config.keywords.routes import VIRTUAL_ROUTES, VIRTUAL_RULES
 from keepvip.config.keywords.tracks import TRACK_BFD, TRACK_FILE, TRACK_INTERFACE, TRACK_PROCESS, TRACK_SCRIPT
-from keepvip.config.keywords.transport import TRANSPORT, UNICAST
+from keepvip.config.keywords.transport import TRANSPORT
 
 _ROLE = (
     Keyword(
@@ -65,7 +65,7 @@ _ROLE = (
         "none",
         "C",
         "2.2.5",
-        not_yet(UNICAST),
+        not_yet("vrf", "the adverts leave by the main routing table"),
     ),
     Keyword(
         "nopreempt",
