@@ -10,6 +10,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from keepvip.config.diagnostic import ConfigTestClass, Diagnostics, Related
+from keepvip.config.pair_unicast import are_peers, peer_findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,6 +75,7 @@ class _Pair:
             mate = mates.get(instance.name)
             if mate is not None:
                 self._agreement(instance, mate)
+                self._peers(instance, mate)
                 self._addresses(instance, mate)
                 self._roles(instance, mate)
             else:
@@ -86,7 +88,7 @@ class _Pair:
     # who belongs to whom
 
     def _match(self) -> Iterator[tuple[str, VrrpInstance]]:
-        """A virtual router is known by VRID, family and group. Interfaces may be called differently on each node."""
+        """A virtual router is known by VRID, family and group, or as unicast; interfaces may have other names there."""
         theirs: dict[tuple[int, int, str], list[VrrpInstance]] = {}
         for instance in self.right.config.instances:
             theirs.setdefault(_router(instance), []).append(instance)
@@ -98,9 +100,9 @@ class _Pair:
             if len(here) == 1 and len(there) == 1:
                 yield here[0].name, there[0]
                 continue
-            for same in ("interface", "name"):
+            for same in (are_peers, _same_interface, _same_name):
                 for instance in list(here):
-                    mate = next((other for other in there if getattr(other, same) == getattr(instance, same)), None)
+                    mate = next((other for other in there if same(instance, other)), None)
                     if mate is not None:
                         here.remove(instance)
                         there.remove(mate)
@@ -125,7 +127,10 @@ class _Pair:
         if namesake.vrid != instance.vrid:
             self._differ("vrid-differs", instance, namesake, "virtual_router_id", f"VRID {instance.vrid}",
                          f"VRID {namesake.vrid}", deaf=True)  # fmt: skip
-        if namesake.family == instance.family and namesake.mcast_dst != instance.mcast_dst:
+        if (namesake.unicast is None) is not (instance.unicast is None):
+            self._differ("transport-differs", instance, namesake, "unicast_peer", _transport(instance),
+                         _transport(namesake), deaf=True)  # fmt: skip
+        elif namesake.family == instance.family and namesake.mcast_dst != instance.mcast_dst:
             self._differ("group-differs", instance, namesake, "mcast_dst_ip", instance.mcast_dst,
                          namesake.mcast_dst, deaf=True)  # fmt: skip
 
@@ -160,6 +165,26 @@ class _Pair:
         if ours.nopreempt != theirs.nopreempt:
             self._differ("nopreempt-differs", ours, theirs, "nopreempt", _onoff(ours.nopreempt),
                          _onoff(theirs.nopreempt), why="who takes over depends on who fails")  # fmt: skip
+
+    def _peers(self, ours: VrrpInstance, theirs: VrrpInstance) -> None:
+        for found in peer_findings(ours, theirs, self.left.label, self.right.label):
+            if found.there:
+                place, other, label = (
+                    self.right.place(theirs, found.keyword),
+                    self.left.place(ours, ""),
+                    self.left.label,
+                )
+            else:
+                place, other, label = (
+                    self.left.place(ours, found.keyword),
+                    self.right.place(theirs, ""),
+                    self.right.label,
+                )
+            say = self.diagnostics.error if found.error else self.diagnostics.warning
+            say(
+                found.code, f"`{ours.name}`: {found.message}", place, hint=found.hint,
+                related=[Related(f"in {label}", other)], kind=ConfigTestClass.NONE,
+            )  # fmt: skip
 
     def _addresses(self, ours: VrrpInstance, theirs: VrrpInstance) -> None:
         for keyword, here, there in (
@@ -318,7 +343,19 @@ class _Pair:
 
 
 def _router(instance: VrrpInstance) -> tuple[int, int, str]:
-    return (instance.vrid, instance.family, instance.mcast_dst)
+    return (instance.vrid, instance.family, instance.mcast_dst if instance.unicast is None else "unicast")
+
+
+def _same_interface(one: VrrpInstance, other: VrrpInstance) -> bool:
+    return one.interface == other.interface
+
+
+def _same_name(one: VrrpInstance, other: VrrpInstance) -> bool:
+    return one.name == other.name
+
+
+def _transport(instance: VrrpInstance) -> str:
+    return "multicast" if instance.unicast is None else "unicast"
 
 
 def _auth(instance: VrrpInstance) -> str:
