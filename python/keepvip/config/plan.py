@@ -1,7 +1,7 @@
 """What a reload comes to: the difference of two configurations, instance by instance. Pure.
 
-Instances are the same when VRID, family, interface and group are the same, whatever they are called (vrrp-behaviour.md
-16): a renamed instance keeps its state.
+Instances are the same when VRID, family, interface and group (for unicast: source) are the same, whatever they are
+called (vrrp-behaviour.md 16): a renamed instance keeps its state.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from keepvip.config.model import Unicast
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from keepvip.config.model import Config, InstanceKey, SyncGroup, VirtualAddress, VrrpInstance
+    from keepvip.config.model import Config, InstanceKey, SyncGroup, UnicastPeer, VirtualAddress, VrrpInstance
 
 __all__ = ["FieldChange", "GroupChange", "InstanceChange", "Plan", "plan"]
 
@@ -139,7 +141,9 @@ def _instance_change(was: VrrpInstance, now: VrrpInstance) -> InstanceChange | N
         old, new = getattr(was, field), getattr(now, field)
         if field == "name" or field in _ADDRESS_FIELDS or old == new:
             continue
-        if field in _SECRET or isinstance(old, msgspec.Struct) or isinstance(new, msgspec.Struct):
+        if isinstance(old, Unicast) and isinstance(new, Unicast):
+            fields += _unicast_changes(old, new)
+        elif field in _SECRET or isinstance(old, msgspec.Struct) or isinstance(new, msgspec.Struct):
             hidden.append(field)
         else:
             fields.append(_changed(field, old, new))
@@ -160,6 +164,37 @@ def _instance_change(was: VrrpInstance, now: VrrpInstance) -> InstanceChange | N
     )
 
 
+_UNICAST_KEYWORDS = {
+    "peers": "unicast_peer",
+    "ttl": "unicast_ttl",
+    "check_source": "check_unicast_src",
+    "old_checksum": "old_unicast_checksum",
+}
+
+
+def _unicast_changes(old: Unicast, new: Unicast) -> Iterable[FieldChange]:
+    for field, keyword in _UNICAST_KEYWORDS.items():
+        was, now = getattr(old, field), getattr(new, field)
+        if was == now:
+            continue
+        if field == "peers":
+            was, now = (tuple(map(_peer, peers)) for peers in (was, now))
+        yield FieldChange(field=keyword, old=_show(was), new=_show(now))
+
+
+def _peer(peer: UnicastPeer) -> str:
+    bounds = "" if (peer.min_ttl, peer.max_ttl) == (0, 255) else f" min_ttl {peer.min_ttl} max_ttl {peer.max_ttl}"
+    return peer.address + bounds
+
+
+def _deserted(was: VrrpInstance, now: VrrpInstance) -> list[str]:
+    """Peers that hear nothing more."""
+    if was.unicast is None or now.unicast is None:
+        return []
+    left = {peer.address for peer in now.unicast.peers}
+    return [peer.address for peer in was.unicast.peers if peer.address not in left]
+
+
 _WIRE_FIELDS = ("version", "authentication", "checksum_as_v2")
 """Peers with another value reject the adverts."""
 
@@ -171,6 +206,8 @@ def _transition(was: VrrpInstance, now: VrrpInstance) -> str | None:
         heard.append("advert_int")
     if heard:
         return f"its peers reject its adverts until they have the same {' and '.join(heard)}"
+    if deserted := _deserted(was, now):
+        return f"it no longer sends to {', '.join(deserted)}, which may become MASTER too"
     if was.priority != now.priority:
         direction = "lowered" if now.priority < was.priority else "raised"
         return f"the priority is {direction}: another node may be MASTER afterwards"

@@ -48,6 +48,20 @@ def test_changes_that_can_be_followed_by_a_transition(old: str, new: str, why: s
     assert change.transition == why
 
 
+def test_peers_are_shown_one_by_one() -> None:
+    def peers(*entries: str) -> str:
+        listed = "\n".join(entries)
+        return f"unicast_src_ip 192.0.2.11\nunicast_peer {{\n{listed}\n}}"
+
+    one, two = peers("192.0.2.12"), peers("192.0.2.12", "192.0.2.13 max_ttl 9")
+    assert step(block("a", 1, one), block("a", 1, two)).lines() == [
+        "~ a: unicast_peer 192.0.2.12 → 192.0.2.12, 192.0.2.13 min_ttl 0 max_ttl 9; check_unicast_src off → on"
+    ]
+    (change,) = step(block("a", 1, two), block("a", 1, one)).changed
+    assert change.transition == "it no longer sends to 192.0.2.13, which may become MASTER too"
+    assert step(A, block("a", 1, one)).replaced == ("a",), "from multicast to unicast it is another virtual router"
+
+
 def step(old: str, new: str) -> Plan:
     return plan(config(old), config(new))
 
