@@ -3,9 +3,7 @@
 use std::net::IpAddr;
 
 use keepvip_proto::time::Duration;
-use keepvip_proto::vrrp::config::{
-    Family, GarpConfig, IfName, OldChecksum, Peer, RouterConfig, Unicast, Version, Vip,
-};
+use keepvip_proto::vrrp::config::{Family, GarpConfig, IfName, OldChecksum, Peer, RouterConfig, Unicast, Version, Vip};
 use keepvip_proto::wire::rtnl::AddressFlags;
 use pyo3::prelude::*;
 
