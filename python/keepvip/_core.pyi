@@ -1,6 +1,6 @@
 """The native half of keepvip: the engine thread. `keepvip.engine` is its only importer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias, final
 
 from keepvip.config.model import VrrpInstance
@@ -47,6 +47,7 @@ class Engine:
         self,
         *,
         changes: Sequence[tuple[str, int, VrrpInstance | None]],
+        tracks: Mapping[int, Sequence[tuple[str | int, int, bool]]],
         groups: Sequence[Sequence[int]],
         epoch: int,
         clear_residue: bool,
@@ -57,6 +58,12 @@ class Engine:
 
         `groups` are the slots of all sync groups. `epoch` is stamped on every record that follows. Raises ValueError
         for a value that does not fit, with nothing changed; RuntimeError when the thread has ended or hangs.
+        """
+
+    def track(self, number: int, value: str | int) -> None:
+        """Tells the value of a tracked thing: "unknown", "good", "bad", "ignored" or a number.
+
+        Raises RuntimeError when the thread has ended or hangs.
         """
 
     def fileno(self) -> int:

@@ -11,6 +11,7 @@ configuration changed is still named by the one that it belongs to.
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import socket
 import time
@@ -21,9 +22,10 @@ from keepvip._core import Engine as CoreEngine
 from keepvip.event import EngineSnapshot, InstanceStatus, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from keepvip.config.model import Config, InstanceKey, VrrpInstance
+    from keepvip.config.model import Config, InstanceKey, Track, VrrpInstance
+    from keepvip.event import TrackKey, TrackValue
 
 __all__ = ["DEFAULT_RT_PRIORITY", "Engine"]
 
@@ -32,6 +34,9 @@ DEFAULT_RT_PRIORITY = 10
 
 HANG_GRACE_S = 5.0
 """So long after its own deadline a thread that has not turned counts as hanging."""
+
+INTERFACE = "interface"
+"""The kind of tracked things that the engine watches itself."""
 
 ENGINE_FIELDS = (
     "interface",
@@ -59,6 +64,7 @@ ENGINE_FIELDS = (
     "addresses",
     "excluded",
     "garp",
+    "tracks",
 )
 """What the engine is told of an instance; a change of anything else (a name, a script) does not reach it."""
 
@@ -70,10 +76,16 @@ def _differs(old: VrrpInstance, new: VrrpInstance) -> bool:
 class _Names:
     """What slots and groups were called in one configuration."""
 
-    __slots__ = ("group_of", "groups", "instances")
+    __slots__ = ("group_of", "groups", "instances", "tracked")
 
-    def __init__(self, instances: dict[int, VrrpInstance], groups: Sequence[tuple[str, Sequence[int]]]) -> None:
+    def __init__(
+        self,
+        instances: dict[int, VrrpInstance],
+        groups: Sequence[tuple[str, Sequence[int]]],
+        tracked: dict[int, TrackKey],
+    ) -> None:
         self.instances = instances
+        self.tracked = tracked
         self.groups = [name for name, _ in groups]
         self.group_of = {slot: name for name, slots in groups for slot in slots}
 
@@ -87,6 +99,15 @@ class _Names:
 
     def group(self, index: int | None) -> str | None:
         return self.groups[index] if index is not None and index < len(self.groups) else None
+
+    def track(self, target: tuple[str | None, int | None] | None) -> str | None:
+        """What is tracked: `interface eth1`, `script chk`."""
+        if target is None:
+            return None
+        interface, number = target
+        if number is None:
+            return f"interface {interface}"
+        return " ".join(self.tracked.get(number, ("number", str(number))))
 
 
 class Engine:
@@ -105,16 +126,23 @@ class Engine:
         self._instances: dict[int, VrrpInstance] = {}
         self._free: list[int] = []
         self._epoch = 0
-        self._names: dict[int, _Names] = {0: _Names({}, [])}
+        self._names: dict[int, _Names] = {0: _Names({}, [], {})}
+        self._tracked: dict[TrackKey, int] = {}
+        """Numbers of the tracked things, interfaces apart."""
+        self._values: dict[int, TrackValue] = {}
+        """What was told last about each of them."""
+        self._untold: dict[int, TrackValue] = {}
+        """What did not fit onto the ring."""
         self._last_seq = 0
         self._over = False
 
-    def apply(self, config: Config) -> None:
+    def apply(self, config: Config, values: Mapping[TrackKey, TrackValue] | None = None) -> None:
         """Takes over a configuration, the first one or a new one; instances that did not change notice nothing.
 
-        Instances are the same when their key is (VRID, family, interface, group), whatever their name. Raises
-        ValueError when a value does not fit the engine, RuntimeError when the thread has ended; nothing is changed
-        then.
+        Instances are the same when their key is (VRID, family, interface, group), whatever their name. `values` are
+        known of tracked things before anything starts; what the engine was told before it keeps, by kind and name.
+        Raises ValueError when a value does not fit the engine, RuntimeError when the thread has ended; no instance
+        is changed then.
         """
         first = self._epoch == 0
         slots: dict[InstanceKey, int] = {}
@@ -139,8 +167,17 @@ class Engine:
         slot_of = {instance.name: slot for slot, instance in instances.items()}
         groups = [(group.name, [slot_of[member] for member in group.members]) for group in config.sync_groups]
         epoch = self._epoch + 1
+        tracked = self._numbers(config)
+        for key, value in (values or {}).items():
+            if key in tracked:
+                self._tell(tracked[key], value)
         self._core.apply(
             changes=changes,
+            tracks={
+                slot: [(_target(track, tracked), track.weight, track.reverse) for track in changed.tracks]
+                for _, slot, changed in changes
+                if changed is not None
+            },
             groups=[members for _, members in groups],
             epoch=epoch,
             clear_residue=first,
@@ -152,7 +189,45 @@ class Engine:
         self._epoch = epoch
         # A removed instance is still named in the events that tell of its end.
         named = instances | {slot: self._names[epoch - 1].instances[slot] for slot in gone}
-        self._names[epoch] = _Names(named, groups)
+        self._names[epoch] = _Names(named, groups, {number: key for key, number in tracked.items()})
+        for key in self._tracked.keys() - tracked.keys():
+            self._tell(self._tracked[key], "unknown")  # for whoever gets the number next
+        self._tracked = tracked
+
+    def track(self, kind: str, name: str, value: TrackValue) -> None:
+        """Tells the value of a tracked thing; of one that nobody tracks (any more) it says nothing.
+
+        Never waits: a value that the engine cannot take yet is told later, or replaced by a newer one.
+        """
+        number = self._tracked.get((kind, name))
+        if number is not None and self._values.get(number, "unknown") != value:
+            self._tell(number, value)
+
+    def _numbers(self, config: Config) -> dict[TrackKey, int]:
+        """A number for everything that is tracked in a configuration; what had one keeps it."""
+        wanted = dict.fromkeys(
+            (track.kind, track.name)
+            for instance in config.instances
+            for track in instance.tracks
+            if track.kind != INTERFACE
+        )
+        taken = set(self._tracked.values())
+        free = (number for number in itertools.count() if number not in taken)
+        return {key: self._tracked[key] if key in self._tracked else next(free) for key in wanted}
+
+    def _tell(self, number: int, value: TrackValue) -> None:
+        self._values[number] = value
+        self._untold.pop(number, None)  # the newest comes last
+        self._untold[number] = value
+        self._tell_all()
+
+    def _tell_all(self) -> None:
+        try:
+            for number in list(self._untold):
+                self._core.track(number, self._untold[number])
+                del self._untold[number]
+        except RuntimeError:
+            return  # it ended, or hangs: the rest is told with the next value, or when it speaks again
 
     def fileno(self) -> int:
         """An eventfd: readable when events wait."""
@@ -164,6 +239,8 @@ class Engine:
         events: list[event.Event] = []
         # Asked before the ring is emptied: a thread that has ended adds nothing more.
         ended = self._core.ended
+        if self._untold:
+            self._tell_all()
         for kind, seq, epoch, mono_us, fields in self._core.drain():
             self._last_seq = seq
             self._forget_names(epoch)
@@ -223,6 +300,10 @@ class Engine:
             del self._names[old]
 
 
+def _target(track: Track, numbers: Mapping[TrackKey, int]) -> str | int:
+    return track.name if track.kind == INTERFACE else numbers[track.kind, track.name]
+
+
 def _hold_until_us(config: Config) -> int | None:
     """When the start-up delays of the configuration end, on CLOCK_MONOTONIC; None without any."""
     defs = config.global_defs
@@ -266,7 +347,7 @@ _Fields = tuple[Any, ...]
 
 def _transition(_engine: Engine, names: _Names, base: _Base, fields: _Fields) -> event.Event:
     slot, group, old, new, reason, facts, priority, late_us, took_us = fields
-    master, master_priority, last_advert_us, deadline_us, master_down_us, skew_us, member, faults = facts
+    master, master_priority, last_advert_us, deadline_us, master_down_us, skew_us, member, faults, track = facts
     evidence: event.Evidence = {
         "master": master,
         "master_priority": master_priority,
@@ -279,6 +360,7 @@ def _transition(_engine: Engine, names: _Names, base: _Base, fields: _Fields) ->
         "member": names.instance(member) if member is not None else None,
         "interface": names.interface(slot) if faults else None,
         "faults": " ".join(faults) or None,
+        "track": names.track(track),
     }
     return event.Transition(
         **base,

@@ -53,7 +53,15 @@ class Reason(enum.StrEnum):
 Evidence = dict[str, str | int | float | None]
 """Facts behind a transition. Keys, where they apply: master (sender address), master_priority,
 own_priority, deadline_mono_us, last_advert_mono_us, master_down_us, skew_us, interface, member,
-late_us."""
+late_us, track (kind and name of the tracked thing that failed: "script chk")."""
+
+
+TrackKey = tuple[str, str]
+"""Kind and name of a tracked thing: ("script", "chk")."""
+
+TrackValue = str | int
+"""What is known of it: "unknown", "good", "bad", "ignored" (it counts as if it were not tracked), or the number in a
+file."""
 
 
 class EventBase(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag=True):
@@ -99,6 +107,18 @@ class PriorityChange(EventBase, frozen=True, kw_only=True, gc=False):
     instance: str
     state: State
     priority: int
+
+
+class Tracked(EventBase, frozen=True, kw_only=True, gc=False):
+    """A tracked thing has a new value. ``why``: what was seen, in words; ``instances``: who tracks it."""
+
+    what: str
+    """Its kind: "script", "file", "process"."""
+    name: str
+    value: TrackValue
+    old: TrackValue
+    why: str
+    instances: tuple[str, ...]
 
 
 class AddressRestored(EventBase, frozen=True, kw_only=True, gc=False):
@@ -194,6 +214,7 @@ Event = (
     | GroupTransition
     | MasterRxLowerPriority
     | PriorityChange
+    | Tracked
     | AddressRestored
     | AddressFailed
     | AdvertRejected

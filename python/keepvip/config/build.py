@@ -9,6 +9,7 @@ import msgspec
 from keepvip.config.build_global import build_global
 from keepvip.config.build_instance import build_instance
 from keepvip.config.build_script import build_notify
+from keepvip.config.build_track import build_tracking
 from keepvip.config.diagnostic import ConfigTestClass, Related
 from keepvip.config.keywords import ROOT
 from keepvip.config.keywords.sync_group import VRRP_SYNC_GROUP
@@ -89,10 +90,21 @@ def build(
     instances, settings, refused = _instances(ctx, root, defaults, groups)
     _no_shared_vrid(ctx, instances, settings)
     sync_groups = _sync_groups(ctx, groups, instances, refused, defaults)
+    tracking = build_tracking(
+        ctx,
+        root,
+        nodes,
+        scripts=defaults.scripts,
+        instances=instances,
+        settings=settings,
+        groups={name: group for name, (_, group) in groups.items()},
+        sync_groups=sync_groups,
+    )
     config = Config(
         global_defs=defs,
         sync_groups=sync_groups,
-        instances=tuple(instances.values()),
+        instances=tuple(tracking.instances.values()),
+        track_scripts=tracking.scripts,
         files=files,
         net_namespace=str(namespace.value) if namespace is not None else None,
         instance_name=root["instance"].value if "instance" in root else None,

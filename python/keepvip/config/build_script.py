@@ -12,10 +12,14 @@ from keepvip.config.model import NotifyScripts, Script
 from keepvip.config.suggest import did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from keepvip.config.lexer import Word
     from keepvip.config.settings import Context, Setting, Settings
     from keepvip.config.source import Span
+    from keepvip.config.tree import Node
 
-__all__ = ["ScriptDefaults", "build_notify", "build_script"]
+__all__ = ["ScriptDefaults", "build_command", "build_notify", "build_script"]
 
 DEFAULT_USER = "keepalived_script"
 _MAX_WORDS = 3
@@ -36,25 +40,8 @@ def build_script(ctx: Context, setting: Setting, defaults: ScriptDefaults) -> Sc
     """The script of a setting. None, with a diagnostic, if it can never be run."""
     node = setting.node
     words = node.script_words()
-    if not words or not words[0].text.strip():
-        ctx.diagnostics.error(
-            "empty-script",
-            f"`{node.keyword}` has an empty command",
-            node.statement_span,
-            expected="a command in quotes",
-        )
-        return None
-    command = split_command(words[0].text)
-    if command.quote >= 0:
-        ctx.diagnostics.error(
-            "unmatched-quote",
-            f"a quote inside the command of `{node.keyword}` is never closed",
-            node.word_span(words[0]),
-            kind=ConfigTestClass.UNMATCHED_QUOTE,
-        )
-    argv = command.argv
-    if not argv or not argv[0]:
-        ctx.diagnostics.error("empty-script", f"`{node.keyword}` has an empty command", node.word_span(words[0]))
+    argv = _argv(ctx, node, words)
+    if argv is None:
         return None
     if len(words) > _MAX_WORDS:
         ctx.diagnostics.warning(
@@ -92,6 +79,74 @@ def build_script(ctx: Context, setting: Setting, defaults: ScriptDefaults) -> Sc
         supplementary_groups=supplementary,
         span=node.statement_span,
     )
+
+
+def build_command(ctx: Context, setting: Setting, user: Setting | None, defaults: ScriptDefaults) -> Script | None:
+    """The same for a command whose user is a setting of its own (USER [GROUP])."""
+    node = setting.node
+    words = node.script_words()
+    argv = _argv(ctx, node, words)
+    if argv is None:
+        return None
+    if len(words) > 1:
+        ctx.diagnostics.warning(
+            "extra-words",
+            f"nothing more is expected after the command of `{node.keyword}`: the rest is ignored",
+            node.word_span(words[1]),
+            hint="put the command with its arguments into one pair of quotes",
+        )
+    name, group, supplementary = defaults.user, defaults.group, defaults.supplementary_groups
+    if user is not None:
+        name, given = user.value
+        group = None
+        if given is not None:
+            group, own = split_group(given)
+            supplementary = supplementary or own
+        if not known_user(ctx, name, user.node.arg_span(0)):
+            return None
+        if group is not None and not known_group(ctx, group, user.node.arg_span(1)):
+            return None
+    elif defaults.disabled and not argv[0].startswith("<"):
+        ctx.diagnostics.error(
+            "script-disabled",
+            f"`{node.keyword}` is not run: {defaults.disabled}",
+            node.statement_span,
+            hint="add a line `user USER`, or set script_user",
+        )
+        return None
+    return Script(
+        argv=argv,
+        text=words[0].text,
+        user=name,
+        group=group,
+        supplementary_groups=supplementary,
+        span=node.statement_span,
+    )
+
+
+def _argv(ctx: Context, node: Node, words: Sequence[Word]) -> tuple[str, ...] | None:
+    """The words of the command itself; None, with a diagnostic, if there are none."""
+    if not words or not words[0].text.strip():
+        ctx.diagnostics.error(
+            "empty-script",
+            f"`{node.keyword}` has an empty command",
+            node.statement_span,
+            expected="a command in quotes",
+        )
+        return None
+    command = split_command(words[0].text)
+    if command.quote >= 0:
+        ctx.diagnostics.error(
+            "unmatched-quote",
+            f"a quote inside the command of `{node.keyword}` is never closed",
+            node.word_span(words[0]),
+            kind=ConfigTestClass.UNMATCHED_QUOTE,
+        )
+    argv = command.argv
+    if not argv or not argv[0]:
+        ctx.diagnostics.error("empty-script", f"`{node.keyword}` has an empty command", node.word_span(words[0]))
+        return None
+    return argv
 
 
 def split_group(text: str) -> tuple[str | None, bool]:

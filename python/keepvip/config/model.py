@@ -23,6 +23,8 @@ __all__ = [
     "NotifyScripts",
     "Script",
     "SyncGroup",
+    "Track",
+    "TrackScript",
     "Unicast",
     "UnicastPeer",
     "VirtualAddress",
@@ -165,6 +167,35 @@ class NotifyScripts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return any(getattr(self, field) for field in self.__struct_fields__)
 
 
+class Track(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One thing that an instance depends on (vrrp-behaviour.md 9)."""
+
+    kind: str
+    """`interface` or `script`."""
+    name: str
+    """Of the interface, or of the block that defines the thing."""
+    weight: int = 0
+    """Added to the priority while good (positive) or bad (negative); 0: FAULT while bad."""
+    reverse: bool = False
+
+
+class TrackScript(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A `vrrp_script` that some instance tracks. Its weight is in the `Track` of the instance."""
+
+    name: str
+    script: Script
+    opens: str | None = None
+    """Not a command: the path of a file that can be opened while all is well (`script "</path"`)."""
+    interval_us: int = 1_000_000
+    """From one start to the next."""
+    timeout_us: int = 1_000_000
+    rise: int = 1
+    """Successes in a row that make it good."""
+    fall: int = 1
+    init_fail: bool = False
+    """Bad until the first `rise` successes; otherwise nothing is known before the first result."""
+
+
 class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One virtual router, as the engine runs it."""
 
@@ -207,6 +238,8 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Advertised, in the order of the packet."""
     excluded: tuple[VirtualAddress, ...] = ()
     """Installed with the others, not advertised."""
+    tracks: tuple[Track, ...] = ()
+    """What it depends on, its sync group's trackers included."""
     garp: GarpConfig = GarpConfig()
     notify: NotifyScripts = NotifyScripts()
     smtp_alert: bool = False
@@ -290,6 +323,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     global_defs: GlobalDefs = GlobalDefs()
     sync_groups: tuple[SyncGroup, ...] = ()
     instances: tuple[VrrpInstance, ...] = ()
+    track_scripts: tuple[TrackScript, ...] = ()
+    """Those that some instance tracks."""
     files: tuple[str, ...] = ()
     """Every file that was read, in order; the first is the configuration file itself."""
     net_namespace: str | None = None

@@ -92,7 +92,7 @@ _REASONS: dict[str, Callable[[Evidence], str]] = {
     Reason.INTERFACE_DOWN: lambda e: f"{_interface(e)} is down",
     Reason.INTERFACE_MISSING: lambda e: f"{_interface(e)} does not exist",
     Reason.NO_SOURCE_ADDRESS: lambda e: f"{_interface(e)} has no address to send from",
-    Reason.TRACK_FAILED: lambda _e: "something that it tracks has failed",
+    Reason.TRACK_FAILED: lambda e: f"its tracked {e.get('track') or 'thing'} has failed",
     Reason.NO_PEER: lambda _e: "it has no unicast_peer",
     Reason.FAULT_CLEARED: lambda _e: "no fault left",
     Reason.LATE_WAKEUP: lambda e: f"{_late(e)}, so another router may be master by now",
@@ -132,6 +132,21 @@ def _fault_change(e: event.FaultChange) -> str:
     if not e.faults:
         return f"({e.instance}) No fault left"
     return f"({e.instance}) Faults: {', '.join(fault.replace('_', ' ') for fault in e.faults)}"
+
+
+def _tracked(e: event.Tracked) -> str:
+    match e.value:
+        case int():
+            state = f"says {e.value}"
+        case "good":
+            state = "succeeds"
+        case "bad":
+            state = "has failed"
+        case "ignored":
+            state = "is not tracked"
+        case _:
+            state = "is not known"
+    return f"Tracked {e.what} {e.name} {state}: {e.why} ({', '.join(e.instances)})"
 
 
 def _address_restored(e: event.AddressRestored) -> str:
@@ -177,6 +192,8 @@ def sentence(e: event.Event) -> str:
             return f"({e.instance}) {e.sender} is master too, with lower priority {e.priority}: it should yield"
         case event.PriorityChange():
             return f"({e.instance}) Changing effective priority to {e.priority} ({e.state.name})"
+        case event.Tracked():
+            return _tracked(e)
         case event.AddressRestored():
             return _address_restored(e)
         case event.AddressFailed():

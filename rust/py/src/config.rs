@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use keepvip_proto::time::Duration;
 use keepvip_proto::vrrp::config::{Family, GarpConfig, IfName, OldChecksum, Peer, RouterConfig, Unicast, Version, Vip};
+use keepvip_proto::vrrp::track::{Track, TrackTarget, TrackValue};
 use keepvip_proto::wire::rtnl::AddressFlags;
 use pyo3::prelude::*;
 
@@ -41,6 +42,53 @@ pub(crate) struct Instance {
     addresses: Vec<Address>,
     excluded: Vec<Address>,
     garp: Garp,
+}
+
+/// What is tracked: an interface by its name, anything else by the number that `keepvip.engine` gave it.
+#[derive(FromPyObject)]
+pub(crate) enum Target {
+    Interface(String),
+    Value(u32),
+}
+
+/// Target, weight, reverse.
+pub(crate) type PyTrack = (Target, i16, bool);
+
+/// One line of a tracking block.
+pub(crate) fn track((target, weight, reverse): PyTrack) -> Result<Track, Error> {
+    let target = match target {
+        Target::Interface(name) => TrackTarget::Interface(interface("track_interface", &name)?),
+        Target::Value(id) => TrackTarget::Value(id),
+    };
+    Ok(Track {
+        target,
+        weight,
+        reverse,
+    })
+}
+
+/// A value: a word, or the number in a file.
+#[derive(FromPyObject)]
+pub(crate) enum Value {
+    Number(i32),
+    Word(String),
+}
+
+impl TryFrom<Value> for TrackValue {
+    type Error = Error;
+
+    fn try_from(value: Value) -> Result<Self, Error> {
+        Ok(match value {
+            Value::Number(number) => Self::Number(number),
+            Value::Word(word) => match word.as_str() {
+                "unknown" => Self::Unknown,
+                "good" => Self::Good,
+                "bad" => Self::Bad,
+                "ignored" => Self::Ignored,
+                _ => return Err(bad("value", "no value of a tracked thing", word)),
+            },
+        })
+    }
 }
 
 /// A `Unicast`.

@@ -1,14 +1,16 @@
 //! The engine as a Python class.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keepvip_io::{ApplyCommand, Options, Record, StatusBlock};
 use keepvip_proto::engine::{Apply, Change, GroupConfig};
 use keepvip_proto::time::Instant;
+use keepvip_proto::vrrp::config::RouterConfig;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-use crate::config::Instance;
+use crate::config::{self, Instance, PyTrack, Value};
 use crate::error::Error;
 use crate::{event, status};
 
@@ -44,17 +46,24 @@ impl Engine {
         self.engine.notices().to_vec()
     }
 
-    #[pyo3(signature = (*, changes, groups, epoch, clear_residue, hold_until_us))]
+    #[pyo3(signature = (*, changes, tracks, groups, epoch, clear_residue, hold_until_us))]
     fn apply(
         &self,
         changes: Vec<PyChange>,
+        mut tracks: HashMap<u32, Vec<PyTrack>>,
         groups: Vec<Vec<u32>>,
         epoch: u32,
         clear_residue: bool,
         hold_until_us: Option<u64>,
     ) -> Result<(), Error> {
         // All of it is converted before anything is changed.
-        let changes = changes.into_iter().map(change).collect::<Result<Vec<_>, _>>()?;
+        let changes = changes
+            .into_iter()
+            .map(|change| {
+                let tracks = tracks.remove(&change.1).unwrap_or_default();
+                self::change(change, tracks)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
         let mut blocks = lock(&self.blocks);
         let mut next = blocks.clone();
         for change in &changes {
@@ -85,6 +94,10 @@ impl Engine {
         }))?;
         *blocks = next;
         Ok(())
+    }
+
+    fn track(&self, number: u32, value: Value) -> Result<(), Error> {
+        Ok(self.engine.track(number, value.try_into()?)?)
     }
 
     fn fileno(&self) -> i32 {
@@ -138,15 +151,20 @@ impl Engine {
     }
 }
 
-fn change((kind, slot, instance): PyChange) -> Result<Change, Error> {
+fn change((kind, slot, instance): PyChange, tracks: Vec<PyTrack>) -> Result<Change, Error> {
+    let router = |instance: Instance| -> Result<_, Error> {
+        let mut config = RouterConfig::try_from(instance)?;
+        config.tracks = tracks.into_iter().map(config::track).collect::<Result<_, _>>()?;
+        Ok(Box::new(config))
+    };
     match (kind.as_str(), instance) {
         ("add", Some(instance)) => Ok(Change::Add {
             slot,
-            config: Box::new(instance.try_into()?),
+            config: router(instance)?,
         }),
         ("update", Some(instance)) => Ok(Change::Update {
             slot,
-            config: Box::new(instance.try_into()?),
+            config: router(instance)?,
         }),
         ("remove", None) => Ok(Change::Remove { slot }),
         _ => Err(Error::Change(kind, slot)),

@@ -6,6 +6,7 @@ use keepvip_io::{Record, RecordKind};
 use keepvip_proto::time::{Duration, Instant};
 use keepvip_proto::vrrp::config::IfName;
 use keepvip_proto::vrrp::report::{EventKind, Evidence, Faults};
+use keepvip_proto::vrrp::track::TrackTarget;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -106,6 +107,10 @@ fn evidence<'py>(py: Python<'py>, evidence: &Evidence) -> PyResult<Bound<'py, Py
         evidence.skew.as_micros(),
         evidence.member,
         names(py, evidence.faults)?,
+        evidence.track.map(|target| match target {
+            TrackTarget::Interface(name) => (Some(text(&name)), None),
+            TrackTarget::Value(id) => (None, Some(id)),
+        }),
     )
         .into_pyobject(py)
 }

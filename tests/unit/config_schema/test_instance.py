@@ -313,7 +313,6 @@ def test_what_would_be_wrong_on_the_wire_refuses_the_instance_and_no_other(compi
 @pytest.mark.parametrize(
     "lines",
     [
-        "track_interface {\neth1\n}",
         "track_script {\nchk\n}",
         "no_accept",
         "virtual_routes {\n192.0.2.0/24 via 192.0.2.9\n}",

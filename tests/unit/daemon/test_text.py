@@ -101,6 +101,9 @@ EVENTS: list[event.Event] = [
     event.GroupTransition(**BASE, group="VG1", new=State.MASTER),
     event.MasterRxLowerPriority(**BASE, instance="VI_1", priority=9, sender="10.0.0.3"),
     event.PriorityChange(**BASE, instance="VI_1", state=State.BACKUP, priority=80),
+    event.Tracked(
+        **BASE, what="script", name="chk", value="bad", old="good", why="exit status 1", instances=("VI_1", "VI_2")
+    ),
     event.AddressRestored(**BASE, instance="VI_1", address="10.0.0.1/32", interface="eth0", count=2),
     event.AddressFailed(**BASE, instance="VI_1", address="10.0.0.1/32", interface="eth0", errno=13, action="install"),
     event.AdvertRejected(**BASE, instance=None, sender="10.0.0.3", cause="bad_checksum", detail="0x1234"),
@@ -146,7 +149,7 @@ def test_rejected_adverts(cause: str, line: str) -> None:
 
 
 def test_errno_is_explained() -> None:
-    assert "Network is unreachable (errno 101)" in text.sentence(EVENTS[7])
+    assert "Network is unreachable (errno 101)" in text.sentence(EVENTS[8])
 
 
 def test_a_fault_is_a_warning() -> None:

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from keepvip import engine, event
+from keepvip.config.model import Track, VrrpInstance
 from keepvip.event import State
 
 from .conftest import config, instance
@@ -23,9 +24,16 @@ class FakeCore:
         self.ended = False
         self.wake_due_us: int | None = None
         self.death: str | None = None
+        self.told: list[tuple[int, str | int]] = []
+        self.full = False
 
     def apply(self, **command: Any) -> None:
         self.applied.append(command)
+
+    def track(self, number: int, value: str | int) -> None:
+        if self.full:
+            raise RuntimeError("the engine does not take commands")
+        self.told.append((number, value))
 
     def drain(self) -> list[tuple[Any, ...]]:
         records, self.records = self.records, []
@@ -112,7 +120,7 @@ def test_a_record_becomes_an_event(
 
 
 def test_a_transition_has_only_the_evidence_that_there_is(played: engine.Engine) -> None:
-    facts = (None, None, None, 4_999_000, 3_609_375, 609_375, 1, ())
+    facts = (None, None, None, 4_999_000, 3_609_375, 609_375, 1, (), None)
     made = told(played, "Transition", 0, 0, 1, 2, "sync_group", facts, 100, 0, 250)
     assert isinstance(made, event.Transition)
     assert (made.instance, made.group, made.old, made.new) == ("A", "G", State.BACKUP, State.MASTER)
@@ -168,3 +176,51 @@ def test_a_thread_that_does_not_turn_is_not_alive(played: engine.Engine) -> None
     assert played.alive()
     core(played).wake_due_us = 1
     assert not played.alive()
+
+
+def tracking(*scripts: str, name: str = "A", vrid: int = 1) -> VrrpInstance:
+    tracks = [Track(kind="interface", name="eth1", weight=-20)]
+    tracks += [Track(kind="script", name=script, reverse=True) for script in scripts]
+    return instance(name, vrid, tracks=tuple(tracks))
+
+
+def test_tracked_things_have_numbers_that_stay(played: engine.Engine) -> None:
+    played.apply(config(tracking("x", "y")), {("script", "y"): "bad", ("script", "unused"): "good"})
+    eth1 = ("eth1", -20, False)
+    assert core(played).applied[-1]["tracks"] == {0: [eth1, (0, 0, True), (1, 0, True)]}
+    assert core(played).told == [(1, "bad")]
+    played.track("script", "x", "good")
+    played.track("script", "x", "good")
+    played.track("script", "nobody tracks this", "good")
+    assert core(played).told == [(1, "bad"), (0, "good")]
+    # y keeps its number and value; z gets a new number, as that of x is in use until the configuration is.
+    played.apply(config(tracking("y", "z")))
+    assert core(played).applied[-1]["tracks"] == {0: [eth1, (1, 0, True), (2, 0, True)]}
+    assert core(played).told[2:] == [(0, "unknown")]
+    played.apply(config(tracking("y", "z", "x")))
+    assert core(played).applied[-1]["tracks"] == {0: [eth1, (1, 0, True), (2, 0, True), (0, 0, True)]}
+
+
+def test_what_does_not_fit_on_the_ring_is_told_later_and_only_the_newest(played: engine.Engine) -> None:
+    played.apply(config(tracking("x", "y")))
+    core(played).full = True
+    played.track("script", "x", "good")
+    played.track("script", "y", "good")
+    played.track("script", "x", "bad")
+    assert core(played).told == []
+    core(played).full = False
+    played.drain()
+    assert core(played).told == [(1, "good"), (0, "bad")]
+
+
+@pytest.mark.parametrize(
+    ("target", "name"), [((None, 0), "script x"), (("eth1", None), "interface eth1"), ((None, 77), "number 77")]
+)
+def test_a_transition_names_the_tracked_thing_that_failed(
+    played: engine.Engine, target: tuple[str | None, int | None], name: str
+) -> None:
+    played.apply(config(tracking("x")))
+    facts = (None, None, None, None, 0, 0, None, ("track_failed",), target)
+    made = told(played, "Transition", 0, None, 2, 3, "track_failed", facts, 100, 0, 250, epoch=2)
+    assert isinstance(made, event.Transition)
+    assert made.evidence["track"] == name

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from keepvip.config.keyword import Arg, Block, Keyword, Tier, not_yet, table
+from keepvip.config.keyword import ACTS, Arg, Block, Keyword, Support, Tier, not_yet, table
 from keepvip.config.keywords.arguments import IFNAME, NAME, REVERSE, REVERSE_OR_NOT, WEIGHT_253, WEIGHT_254
 
 TRACKING = "tracking"
+WEIGHT_REDUCED = Arg("int", "WEIGHT", low=-254, high=254, strict=True)
+"""-254 and 254 are taken as -253 and 253, with a message."""
 
 
-def _track(name: str, what: str, first: Arg, weight: Arg, reverse: Arg, tier: Tier, since: str = "") -> Keyword:
+def _track(
+    name: str,
+    what: str,
+    first: Arg,
+    weight: Arg,
+    reverse: Arg,
+    tier: Tier,
+    since: str = "",
+    *,
+    support: Support | None = None,
+) -> Keyword:
     return Keyword(
         name,
         (),
-        f"{what} that this depends on: with a weight its state changes the priority, without one its loss is FAULT.",
+        f"{what[0].upper()}{what[1:]} that this depends on: with a weight its state changes the priority,"
+        " without one its loss is FAULT.",
         "none",
         tier,
         since,
-        not_yet(TRACKING, f"the state of its {what.lower()} changes nothing: their failure causes no takeover"),
+        support or not_yet(TRACKING, f"the state of its {what} changes nothing: their failure causes no takeover"),
         "add",
         Block(
             name,
@@ -31,13 +44,13 @@ def _track(name: str, what: str, first: Arg, weight: Arg, reverse: Arg, tier: Ti
                 ),
             ),
             (first,),
-            what.lower().removesuffix("s"),
+            "tracked process" if what == "processes" else f"tracked {what.removesuffix('s')}",
         ),
     )
 
 
-TRACK_INTERFACE = _track("track_interface", "Interfaces", IFNAME, WEIGHT_253, REVERSE, "A")
-TRACK_SCRIPT = _track("track_script", "Scripts", NAME, WEIGHT_253, REVERSE_OR_NOT, "A", "1.1.13")
-TRACK_FILE = _track("track_file", "Files", NAME, WEIGHT_254, REVERSE_OR_NOT, "B", "2.0.0")
-TRACK_PROCESS = _track("track_process", "Processes", NAME, WEIGHT_254, REVERSE_OR_NOT, "B", "2.0.11")
+TRACK_INTERFACE = _track("track_interface", "interfaces", IFNAME, WEIGHT_REDUCED, REVERSE, "A", support=ACTS)
+TRACK_SCRIPT = _track("track_script", "scripts", NAME, WEIGHT_REDUCED, REVERSE_OR_NOT, "A", "1.1.13")
+TRACK_FILE = _track("track_file", "files", NAME, WEIGHT_254, REVERSE_OR_NOT, "B", "2.0.0")
+TRACK_PROCESS = _track("track_process", "processes", NAME, WEIGHT_254, REVERSE_OR_NOT, "B", "2.0.11")
 TRACK_BFD = _track("track_bfd", "BFD sessions", NAME, WEIGHT_253, REVERSE_OR_NOT, "C", "2.0.0")
