@@ -66,6 +66,11 @@ def build_global(
         notify_fifo=notify_fifo,
         vrrp_notify_fifo=vrrp_notify_fifo,
         fifo_states_on_reload="fifo_write_vrrp_states_on_reload" in settings,
+        state_dump_file=settings.value("state_dump_file", None),
+        stats_dump_file=settings.value("stats_dump_file", None),
+        json_dump_file=settings.value("json_dump_file", None),
+        data_use_instance=settings.value("data_use_instance", False),
+        json_version=settings.value("json_version", 1),
     )
     ctx.dynamic_interfaces = defs.dynamic_interfaces
     mail = settings.value("smtp_alert", mail_unspoken and bool(defs.smtp_host and defs.emails))

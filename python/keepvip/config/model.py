@@ -315,6 +315,13 @@ class GlobalDefs(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Events of virtual routers only."""
     fifo_states_on_reload: bool = False
     """After a reload the FIFOs get the state of every instance and group."""
+    state_dump_file: str | None = None
+    """Where a signal has the state dumped; relative to /tmp or $TMPDIR, and a folder if it ends in `/`."""
+    stats_dump_file: str | None = None
+    json_dump_file: str | None = None
+    data_use_instance: bool = False
+    """Namespace and instance name become part of the name of the state dump."""
+    json_version: int = 1
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, gc=False):

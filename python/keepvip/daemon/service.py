@@ -19,6 +19,7 @@ from keepvip.daemon.lag import LagMeter
 from keepvip.daemon.ports import ENGINE_STOP_S
 from keepvip.daemon.reload import Outcome, Reloader
 from keepvip.daemon.settings import ExitStatus, Settings
+from keepvip.daemon.statefiles import StateFiles
 from keepvip.daemon.sysctl import PromoteSecondaries
 from keepvip.daemon.systemd import Systemd
 from keepvip.event import EventsLost, Fatal, Notice, Stopped
@@ -97,9 +98,7 @@ class Service:
         notifier.start()
         self._sysctl.apply(_promoted(self.config))
         loop.add_reader(self.engine.fileno(), self.read_events)
-        signals.install(
-            loop, reload=self.request_reload, stop=self.request_stop, ignore_sigint=self.settings.ignore_sigint
-        )
+        self._install_signals(loop)
         self._say_ready()
         self.lag.start()
         async with asyncio.TaskGroup() as tasks:
@@ -112,6 +111,21 @@ class Service:
         self._sysctl.restore()
         signals.remove(loop)
         return self._status
+
+    def _install_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        files = StateFiles(lambda: self.config, self.engine.snapshot, namespace=self.settings.namespace)
+        signals.install(
+            loop,
+            reload=self.request_reload,
+            stop=self.request_stop,
+            dumps={
+                signals.DATA: files.data,
+                signals.STATS: files.stats,
+                signals.STATS_CLEAR: files.stats_clear,
+                signals.JSON: files.json,
+            },
+            ignore_sigint=self.settings.ignore_sigint,
+        )
 
     def request_stop(self, cause: str) -> None:
         """Begins the stop; a second request changes nothing."""

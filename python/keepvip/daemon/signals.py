@@ -8,24 +8,20 @@ addresses on the interfaces. Threads started meanwhile (the engine) inherit the 
 
 from __future__ import annotations
 
-import logging
 import signal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-__all__ = ["block", "hold_reload", "install", "remove", "unblock"]
+__all__ = ["DATA", "JSON", "STATS", "STATS_CLEAR", "block", "hold_reload", "install", "remove", "unblock"]
 
-_log = logging.getLogger("keepvip.daemon")
-
-_DUMPS: dict[int, str] = {
-    signal.SIGUSR1: "a dump of the data",
-    signal.SIGUSR2: "a dump of the statistics",
-    signal.SIGRTMAX - 1: "a dump and reset of the statistics",
-    signal.SIGRTMIN + 2: "a dump in JSON",
-}
+DATA: int = signal.SIGUSR1
+STATS: int = signal.SIGUSR2
+STATS_CLEAR = signal.SIGRTMAX - 1
+JSON = signal.SIGRTMIN + 2
+_DUMPS = (DATA, STATS, STATS_CLEAR, JSON)
 _HANDLED = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, *_DUMPS)
 
 
@@ -50,17 +46,18 @@ def install(
     *,
     reload: Callable[[], object],
     stop: Callable[[str], object],
+    dumps: Mapping[int, Callable[[], object]],
     ignore_sigint: bool = False,
 ) -> None:
-    """Connects the signals to the loop and lets them through."""
+    """Connects the signals to the loop and lets them through. `dumps`: what writes which state file."""
     loop.add_signal_handler(signal.SIGHUP, reload)
     loop.add_signal_handler(signal.SIGTERM, stop, "SIGTERM")
     if ignore_sigint:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     else:
         loop.add_signal_handler(signal.SIGINT, stop, "SIGINT")
-    for number, what in _DUMPS.items():
-        loop.add_signal_handler(number, _say_not_yet, number, what)
+    for number in _DUMPS:
+        loop.add_signal_handler(number, dumps[number])
     unblock()
 
 
@@ -69,11 +66,3 @@ def remove(loop: asyncio.AbstractEventLoop) -> None:
     block()
     for number in _HANDLED:
         loop.remove_signal_handler(number)
-
-
-def _say_not_yet(number: int, what: str) -> None:
-    _log.warning(
-        "Signal %d asks for %s, which is not supported yet; `keepvip status --json` shows the same numbers",
-        number,
-        what,
-    )

@@ -291,13 +291,18 @@ async def test_loop_turns_while_files_are_read(running: Running) -> None:
 
 
 async def test_sighup_reloads_and_sigterm_stops(
-    running: Running, systemd: tuple[Systemd, socket.socket], caplog: pytest.LogCaptureFixture
+    running: Running,
+    systemd: tuple[Systemd, socket.socket],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     caplog.set_level(logging.INFO, "keepvip")
     os.kill(os.getpid(), signal.SIGHUP)
     await until(lambda: running.files.reads == 1 and "Reloaded" in caplog.text)
     os.kill(os.getpid(), signal.SIGUSR1)
-    await until(lambda: "not supported yet" in caplog.text)
+    await until(lambda: f"Written: {tmp_path}/keepalived.data" in caplog.text)
     os.kill(os.getpid(), signal.SIGTERM)
     assert await running.task == ExitStatus.OK
     assert running.engine.calls == ["stop release=True", "join"]

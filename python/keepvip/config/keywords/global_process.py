@@ -18,7 +18,6 @@ _CHECKS = tuple(
 _NO_CHECKER = no_op("there is no checker process: checks run beside the engine and cannot delay it")
 _NO_BFD = no_op("there is no BFD process")
 _NETLINK = no_op("the engine sizes its netlink buffer itself, and an overrun is followed by a full resync")
-_DUMPS = not_yet("dump files", "`keepvip status --json` shows the same")
 _RELOAD = not_yet("timed reload", "no reload happens by itself")
 _RTTIME_NO_OP = no_op("the engine sets its own limit on the time it may run without waiting")
 
@@ -219,24 +218,41 @@ FILES = (
     Keyword(
         "data_use_instance",
         (BOOL,),
-        "Adds namespace and instance name to the names of dump files.",
+        "Adds namespace and instance name to the name of the state dump: keepalived.NAMESPACE_INSTANCE.data.",
         "off",
         "C",
         "2.2.3",
-        _DUMPS,
     ),
     Keyword(
         "json_version",
         (Arg("int", "VERSION", low=1, high=2),),
-        "Layout of the JSON dump.",
+        "Layout of the JSON dump (SIGRTMIN+2): 1 is an array of instances, 2 an object that holds it.",
         "1",
         "B",
         "2.2.8",
-        _DUMPS,
     ),
-    Keyword("state_dump_file", (PATH,), "Where the state is dumped.", "/tmp/keepalived.data", "C", "2.3.3", _DUMPS),
     Keyword(
-        "stats_dump_file", (PATH,), "Where the statistics are dumped.", "/tmp/keepalived.stats", "C", "2.3.3", _DUMPS
+        "state_dump_file",
+        (PATH,),
+        "Where SIGUSR1 has the state written: a path, relative to /tmp or $TMPDIR; a directory if it ends in /.",
+        "/tmp/keepalived.data",
+        "C",
+        "2.3.3",
     ),
-    Keyword("json_dump_file", (PATH,), "Where the JSON dump is written.", "/tmp/keepalived.json", "C", "2.3.3", _DUMPS),
+    Keyword(
+        "stats_dump_file",
+        (PATH,),
+        "Where SIGUSR2 has the statistics written. keepalived 2.4 reads this and writes to the default place.",
+        "/tmp/keepalived.stats",
+        "C",
+        "2.3.3",
+    ),
+    Keyword(
+        "json_dump_file",
+        (PATH,),
+        "Where SIGRTMIN+2 has the JSON dump written. keepalived 2.4 reads this and writes to the default place.",
+        "/tmp/keepalived.json",
+        "C",
+        "2.3.3",
+    ),
 )

@@ -1,0 +1,166 @@
+"""The state dump for people, in the order and with the words of keepalived's (vrrp-behaviour.md 14).
+
+What keepalived tells about its own insides (descriptors, socket pools, its processes) has no counterpart here.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from keepvip.config.model import Script
+from keepvip.event import State
+from keepvip.observe.dump_words import address_text, script_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from keepvip.config.model import Config, Fifo, NotifyScripts, SyncGroup, VrrpInstance
+    from keepvip.event import EngineSnapshot, InstanceStatus
+
+__all__ = ["data_text"]
+
+_SCRIPTS = (
+    ("Backup state transition script", "backup"),
+    ("Master state transition script", "master"),
+    ("Fault state transition script", "fault"),
+    ("Stop state transition script", "stop"),
+    ("Deleted state transition script", "deleted"),
+    ("Generic state transition script", "any"),
+    ("Master rx lower priority script", "rx_lower"),
+)
+
+
+def data_text(config: Config, snapshot: EngineSnapshot) -> str:
+    """The whole dump. Passwords are not in it."""
+    states = {status.name: status for status in snapshot.instances}
+    lines = ["------< Global definitions >------", *_globals(config), "------< VRRP Topology >------"]
+    for instance in config.instances:
+        if instance.name in states:
+            lines += _instance(instance, states[instance.name], snapshot.mono_us)
+    if config.sync_groups:
+        lines.append("------< VRRP Sync groups >------")
+        for group in config.sync_groups:
+            lines += _group(group, [states[name].state for name in group.members if name in states])
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _globals(config: Config) -> Iterator[str]:
+    defs = config.global_defs
+    yield f" Network namespace = {config.net_namespace or '(default)'}"
+    if config.instance_name is not None:
+        yield f" Instance name = {config.instance_name}"
+    yield f" Router ID = {defs.router_id}"
+    if defs.smtp_host is not None:
+        yield f" Smtp server = {defs.smtp_host}"
+        yield f" Smtp server port = {defs.smtp_port}"
+        yield f" Smtp HELO name = {defs.smtp_helo_name}"
+        yield f" Smtp server connection timeout = {defs.smtp_connect_timeout_s}"
+        yield f" Email notification from = {defs.email_from}"
+        for address in defs.emails:
+            yield f" Email notification = {address}"
+    yield f" Dynamic interfaces = {_truth(value=defs.dynamic_interfaces)}"
+    yield from _fifo("Global", defs.notify_fifo)
+    yield from _fifo("VRRP", defs.vrrp_notify_fifo)
+    yield f" FIFO write vrrp states on reload = {_truth(value=defs.fifo_states_on_reload)}"
+    yield f" Script security {'enabled' if defs.enable_script_security else 'disabled'}"
+
+
+def _fifo(title: str, fifo: Fifo | None) -> Iterator[str]:
+    if fifo is None:
+        return
+    owner = ":".join(filter(None, (fifo.user, fifo.group)))
+    yield f" {title} notify fifo = {fifo.path}" + (f", user {owner}" if owner else "")
+    if fifo.script is not None:
+        yield f" {title} notify fifo script = {script_text(fifo.script)} '{fifo.path}'"
+
+
+def _instance(instance: VrrpInstance, status: InstanceStatus, now_us: int) -> Iterator[str]:
+    garp = instance.garp
+    yield f" VRRP Instance = {instance.name}"
+    yield f"   VRRP Version = {instance.version}"
+    if status.group is not None:
+        yield f"   Sync group = {status.group}"
+    if instance.family == 6:
+        yield "   Using Native IPv6"
+    yield f"   State = {status.state.name}"
+    for fault in status.faults:
+        yield f"   Fault = {fault}"
+    yield f"   Last transition = {_moment(status.last_transition_ns)}"
+    if status.next_deadline_us is None:
+        yield "   Read timeout = DISABLED"
+    else:
+        yield f"   Read timeout = {_moment(time.time_ns() + (status.next_deadline_us - now_us) * 1000)}"
+    if status.state is State.BACKUP and status.master is not None:
+        yield f"   Master router = {status.master}"
+        yield f"   Master priority = {status.master_priority}"
+    yield f"   Interface = {instance.interface}"
+    if instance.source is not None:
+        yield f"   Using src_ip = {instance.source}"
+    yield f"   Multicast address {instance.mcast_dst}"
+    yield f"   Gratuitous ARP delay = {garp.delay_s}"
+    yield f"   Gratuitous ARP repeat = {garp.repeat}"
+    yield f"   Gratuitous ARP refresh = {garp.refresh_s}"
+    yield f"   Gratuitous ARP refresh repeat = {garp.refresh_repeat}"
+    yield f"   Gratuitous ARP lower priority delay = {garp.lower_prio_delay_s}"
+    yield f"   Gratuitous ARP lower priority repeat = {garp.lower_prio_repeat}"
+    yield f"   Down timer adverts = {instance.down_timer_adverts}"
+    yield f"   Send advert after receive lower priority advert = {_truth(value=not instance.lower_prio_no_advert)}"
+    yield f"   Send advert after receive higher priority advert = {_truth(value=instance.higher_prio_send_advert)}"
+    yield f"   Virtual Router ID = {instance.vrid}"
+    yield f"   Priority = {status.base_priority}"
+    yield f"   Effective priority = {status.priority}"
+    if instance.version == 2:
+        yield f"   Advert interval = {instance.advert_int_us // 1_000_000} sec"
+    else:
+        yield f"   Advert interval = {instance.advert_int_us / 1000:g} milli-sec"
+    yield f"   Accept = {'enabled' if instance.accept else 'disabled'}"
+    yield f"   Preempt = {'disabled' if instance.nopreempt else 'enabled'}"
+    if instance.preempt_delay_us:
+        yield f"   Preempt delay = {instance.preempt_delay_us / 1_000_000:g} secs"
+    yield f"   Promote_secondaries = {'enabled' if instance.promote_secondaries else 'disabled'}"
+    if instance.version == 2:
+        yield f"   Authentication type = {'none' if instance.authentication is None else 'SIMPLE_PASSWORD'}"
+    for title, addresses in ((f"Virtual IP ({len(instance.addresses)}):", instance.addresses),
+                             ("Virtual IP Excluded :", instance.excluded)):  # fmt: skip
+        if addresses:
+            yield f"   {title}"
+            for address in addresses:
+                yield f"     {address_text(address, instance, installed=status.addresses_installed)}"
+    yield from _notifications(instance.notify, smtp_alert=instance.smtp_alert)
+    yield f"   Notify priority changes = {_truth(value=instance.notify_priority_changes)}"
+
+
+def _group(group: SyncGroup, states: Sequence[State]) -> Iterator[str]:
+    if State.FAULT in states:
+        state = State.FAULT
+    elif states and all(one is State.MASTER for one in states):
+        state = State.MASTER
+    else:
+        state = State.INIT if State.INIT in states else State.BACKUP
+    yield f" VRRP Sync Group = {group.name}, {state.name}"
+    yield "   VRRP member instances :"
+    for name in group.members:
+        yield f"     {name}"
+    yield from _notifications(group.notify, smtp_alert=group.smtp_alert)
+
+
+def _notifications(notify: NotifyScripts, *, smtp_alert: bool) -> Iterator[str]:
+    yield f"   Using smtp notification = {'yes' if smtp_alert else 'no'}"
+    yield f"   Notify deleted = {'Deleted' if notify.deleted else 'Fault'}"
+    for title, field in _SCRIPTS:
+        script = getattr(notify, field)
+        if isinstance(script, Script):
+            yield f"   {title} = {script_text(script)}" + (f", user {script.user}" if script.user else "")
+
+
+def _moment(at_ns: int) -> str:
+    """`1795380101.151051 (Sun Nov 22 20:41:41.151051 2026)`."""
+    seconds, micros = at_ns // 1_000_000_000, at_ns // 1000 % 1_000_000
+    local = time.localtime(seconds)
+    shown = f"{time.strftime('%a %b %e %H:%M:%S', local)}.{micros:06} {local.tm_year}"
+    return f"{seconds}.{micros:06} ({shown})"
+
+
+def _truth(*, value: bool) -> str:
+    return "true" if value else "false"
