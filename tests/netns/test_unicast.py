@@ -231,6 +231,19 @@ def test_a_peer_more_by_reload(pair: Pair, kind: type[Daemon]) -> None:
     assert all(advert.priority for advert in pair.tap.adverts(node="a"))
 
 
+def test_its_own_address_is_told_when_a_fault_is_over(pair: Pair, kind: type[Daemon]) -> None:
+    """So that what the peers know of it is fresh (vrrp-behaviour.md 1.7)."""
+    kind(pair.a, unicast([HOSTS["b"]])).start()
+    pair.wait_master(pair.a)
+    assert not pair.tap.garps(HOSTS["a"], node="a")
+    pair.a.link("eth0", up=False)
+    pair.wait_released(pair.a)
+    since_ns = time.time_ns()
+    pair.a.link("eth0", up=True)
+    pair.tap.wait_garp("a", HOSTS["a"], timeout_s=5, since_ns=since_ns)
+    pair.wait_master(pair.a, since_ns=since_ns)
+
+
 def test_old_checksum(pair: Pair, kind: type[Daemon]) -> None:
     """With the multicast group in the pseudo header, as keepalived 1.3.6 and older had it."""
     kind(pair.a, unicast([HOSTS["b"]], extra=["old_unicast_checksum"])).start()

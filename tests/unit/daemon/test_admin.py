@@ -28,7 +28,7 @@ from keepvip.admin.model import (
     WhyAnswer,
 )
 from keepvip.admin.server import MAX_CONNECTIONS, AdminServer, SocketInUseError
-from keepvip.config.model import Config, SyncGroup, VirtualAddress, VrrpInstance
+from keepvip.config.model import Config, SyncGroup, Unicast, UnicastPeer, VirtualAddress, VrrpInstance
 from keepvip.event import Notice, State
 from keepvip.observe.feed import Feed
 from keepvip.observe.journal import Journal
@@ -46,6 +46,10 @@ CONFIG = Config(
             addresses=(VirtualAddress(address="192.168.1.1", prefix_len=24, family=4, dev="br0"),),
         ),
         VrrpInstance(name="VI_1", interface="eth0", family=4, version=2, vrid=50),
+        VrrpInstance(
+            name="VI_3", interface=None, family=4, version=2, vrid=3,
+            source="10.0.0.11", unicast=Unicast(peers=(UnicastPeer(address="10.0.0.12"),)),
+        ),
     ),
     sync_groups=(SyncGroup(name="VG1", members=("VI_1", "VI_2")),),
 )  # fmt: skip

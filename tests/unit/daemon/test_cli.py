@@ -74,6 +74,19 @@ async def test_status_of_an_unhealthy_daemon(asked: Asked) -> None:
     assert "80 (of 100)" in done.output
 
 
+async def test_status_of_unicast(asked: Asked) -> None:
+    asked.subject.snapshot = make.snapshot(
+        make.status("VI_3", interface=None), make.status("VI_1", State.FAULT, faults=("no_peer",), interface=None)
+    )
+    done = await asked.run("status")
+    (line,) = [line for line in done.output.splitlines() if "VI_3" in line]
+    assert line.split()[4] == "-"
+    assert "! VI_1 is in FAULT: no peer" in done.output
+    instances = {one["name"]: one for one in json.loads((await asked.run("status", "--json")).output)["instances"]}
+    assert instances["VI_3"]["peers"] == ["10.0.0.12"]
+    assert instances["VI_1"]["peers"] is None
+
+
 async def test_status_json(asked: Asked) -> None:
     done = await asked.run("status", "--json")
     assert json.loads(done.output)["instances"][0]["name"] == "VI_2"

@@ -140,6 +140,11 @@ def test_every_event_is_one_line(made: event.Event) -> None:
             "address_list",
             "(VI_1) Advert from 10.0.0.3 accepted, but its list of addresses differs from ours (got 1, expected 255)",
         ),
+        ("unknown_peer", "(VI_1) Advert from 10.0.0.3 ignored: the sender is no unicast_peer"),
+        (
+            "old_checksum",
+            "(VI_1) Advert from 10.0.0.3 has the checksum of keepalived 1.3.6 and older: from now on ours too",
+        ),
         ("new_cause", "(VI_1) Advert from 10.0.0.3 ignored: new cause (got 1, expected 255)"),
     ],
 )
