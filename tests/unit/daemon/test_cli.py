@@ -80,7 +80,7 @@ async def test_status_of_unicast(asked: Asked) -> None:
     )
     done = await asked.run("status")
     (line,) = [line for line in done.output.splitlines() if "VI_3" in line]
-    assert line.split()[4] == "-"
+    assert line.split()[5] == "-"
     assert "! VI_1 is in FAULT: no peer" in done.output
     instances = {one["name"]: one for one in json.loads((await asked.run("status", "--json")).output)["instances"]}
     assert instances["VI_3"]["peers"] == ["10.0.0.12"]
