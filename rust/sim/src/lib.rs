@@ -7,6 +7,8 @@
 
 #![forbid(unsafe_code)]
 
+mod act;
+mod deliver;
 mod network;
 mod node;
 mod random;

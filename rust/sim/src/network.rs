@@ -49,7 +49,7 @@ pub(crate) struct Packet {
 }
 
 /// All packets under way.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Network {
     flying: BinaryHeap<Reverse<Packet>>,
     sequence: u64,

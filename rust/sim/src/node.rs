@@ -15,8 +15,8 @@ use crate::network::Packet;
 /// Index of a node.
 pub type NodeId = usize;
 
-/// An address that a node holds for a router.
-pub type Installed = (IfId, IpAddr);
+/// An address that a node holds for a router: where, which, and its prefix length.
+pub type Installed = (IfId, IpAddr, u8);
 
 /// Whether a node runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,11 +29,14 @@ pub enum NodeState {
     Dead,
 }
 
+/// What the kernel answers to the removal of an address that is not there.
+const EADDRNOTAVAIL: i32 = 99;
+
 /// Packets that a paused node's socket holds; later ones are dropped, as the kernel does.
 const SOCKET_LIMIT: usize = 512;
 
 /// One node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Node {
     /// The real thing.
     pub core: Core,
@@ -47,6 +50,12 @@ pub struct Node {
     pub(crate) names: Vec<IfName>,
     /// What the node's trackers report; a new process learns it at once.
     pub(crate) tracked: BTreeMap<TrackId, TrackValue>,
+    /// It is paused so thoroughly that nothing reaches its socket.
+    pub(crate) is_suspended: bool,
+    /// SIGTERM came while it was paused.
+    pub(crate) stop_on_resume: bool,
+    /// Its next advert reaches nobody.
+    pub(crate) loses_next: bool,
 }
 
 impl Node {
@@ -62,6 +71,9 @@ impl Node {
                 .map(|lan| names.get(lan).copied().unwrap_or_else(|| default_name(lan)))
                 .collect(),
             tracked: BTreeMap::new(),
+            is_suspended: false,
+            stop_on_resume: false,
+            loses_next: false,
         }
     }
 
@@ -70,6 +82,7 @@ impl Node {
         self.core = Core::new();
         self.state = NodeState::Running;
         self.inbox.clear();
+        self.stop_on_resume = false;
         self.core.begin_resync();
         for lan in 0..self.links_up.len() {
             self.tell_link(lan);
@@ -77,19 +90,44 @@ impl Node {
                 self.core.handle_address(fact(lan, addr));
             }
         }
-        for (interface, addr) in &self.installed {
-            let fact = AddressFact {
-                interface: *interface,
-                addr: *addr,
-                prefix_len: host_prefix(addr),
+        for &(interface, addr, prefix_len) in &self.installed {
+            self.core.handle_address(AddressFact {
+                interface,
+                addr,
+                prefix_len,
                 unusable: false,
-            };
-            self.core.handle_address(fact);
+            });
         }
         self.core.end_resync(now);
         for (&id, &value) in &self.tracked {
             self.core.handle_track(id, value);
         }
+    }
+
+    /// It goes on: what happened meanwhile is told, what was received is heard.
+    pub(crate) fn resume(&mut self, now: Instant) {
+        self.state = NodeState::Running;
+        self.is_suspended = false;
+        for lan in 0..self.links_up.len() {
+            self.tell_link(lan);
+        }
+        for (&id, &value) in &self.tracked {
+            self.core.handle_track(id, value);
+        }
+        for packet in std::mem::take(&mut self.inbox) {
+            self.hear(now, &packet);
+        }
+    }
+
+    /// Whether an address is its own, on any LAN.
+    pub(crate) fn owns(&self, addr: IpAddr) -> bool {
+        (0..self.links_up.len()).any(|lan| addr == address_v4(lan, self.id) || addr == address_v6(lan, self.id))
+    }
+
+    /// Whether its next advert will reach nobody.
+    #[must_use]
+    pub const fn loses_next(&self) -> bool {
+        self.loses_next
     }
 
     /// Whether its cable to a LAN is plugged in.
@@ -104,24 +142,50 @@ impl Node {
             name: self.names[lan],
             up: self.links_up[lan],
             announces: true,
-            mac: [
-                2,
-                0,
-                0,
-                0,
-                u8::try_from(lan).unwrap_or(0),
-                u8::try_from(self.id).unwrap_or(0),
-            ],
+            mac: [2, 0, 0, 0, octet(lan & 0xff), octet(self.id)],
             mtu: 1500,
             router: false,
         };
         self.core.handle_link(fact);
     }
 
+    /// Carries out the address operations that the core wants, as the kernel does: all are answered, then all are told of.
+    pub(crate) fn change_addresses(&mut self, now: Instant) {
+        let mut news = Vec::new();
+        while let Some(op) = self.core.poll_address_op() {
+            let place = (op.interface, op.vip.addr, op.vip.prefix_len);
+            let errno = if op.install {
+                self.installed.insert(place);
+                0
+            } else if self.installed.remove(&place) {
+                0
+            } else {
+                EADDRNOTAVAIL
+            };
+            self.core.handle_address_result(now, &op, errno);
+            if errno == 0 {
+                news.push(op);
+            }
+        }
+        for op in news {
+            let (interface, addr, prefix_len) = (op.interface, op.vip.addr, op.vip.prefix_len);
+            if op.install {
+                self.core.handle_address(AddressFact {
+                    interface,
+                    addr,
+                    prefix_len,
+                    unusable: false,
+                });
+            } else {
+                self.core.handle_address_gone(interface, addr, prefix_len);
+            }
+        }
+    }
+
     pub(crate) fn receive(&mut self, now: Instant, packet: Packet) {
         match self.state {
             NodeState::Running => self.hear(now, &packet),
-            NodeState::Paused if self.inbox.len() < SOCKET_LIMIT => self.inbox.push(packet),
+            NodeState::Paused if self.inbox.len() < SOCKET_LIMIT && !self.is_suspended => self.inbox.push(packet),
             NodeState::Paused | NodeState::Dead => {}
         }
     }
@@ -151,18 +215,24 @@ fn default_name(lan: usize) -> IfName {
     IfName::new(&format!("eth{lan}")).unwrap_or_default()
 }
 
+/// The LAN that an interface is on; none for an interface that the routing table chooses.
+pub(crate) fn lan_of(interface: IfId) -> Option<usize> {
+    (interface.index as usize).checked_sub(1)
+}
+
+/// Of the block for benchmarks (RFC 2544), which nobody's virtual addresses are in.
 fn address_v4(lan: usize, node: NodeId) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::new(
-        10,
-        u8::try_from(lan).unwrap_or(0),
-        0,
-        u8::try_from(node + 1).unwrap_or(0),
-    ))
+    let [high, low] = u16::try_from(lan).unwrap_or(0).to_be_bytes();
+    IpAddr::V4(Ipv4Addr::new(198, 18 + (high & 1), low, octet(node + 1)))
 }
 
 fn address_v6(lan: usize, node: NodeId) -> IpAddr {
-    let (lan, node) = (u16::try_from(lan).unwrap_or(0), u16::try_from(node + 1).unwrap_or(0));
-    IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, lan, node))
+    let (lan, node) = (u16::try_from(lan).unwrap_or(0), u16::from(octet(node + 1)));
+    IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0x1812, 0, lan, node))
+}
+
+fn octet(number: usize) -> u8 {
+    u8::try_from(number).unwrap_or(0)
 }
 
 fn fact(lan: usize, addr: IpAddr) -> AddressFact {
@@ -172,8 +242,4 @@ fn fact(lan: usize, addr: IpAddr) -> AddressFact {
         prefix_len: if addr.is_ipv4() { 24 } else { 64 },
         unusable: false,
     }
-}
-
-pub(crate) const fn host_prefix(addr: &IpAddr) -> u8 {
-    if addr.is_ipv4() { 32 } else { 128 }
 }

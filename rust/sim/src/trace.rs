@@ -10,8 +10,8 @@ use keepvip_proto::vrrp::report::{Event, EventKind};
 pub struct Entry {
     /// When, on the clock of the simulation.
     pub at: Instant,
-    /// Which node.
-    pub node: usize,
+    /// Which node; none for what happens to a LAN.
+    pub node: Option<usize>,
     /// What.
     pub what: What,
 }
@@ -34,7 +34,10 @@ pub enum What {
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} node {} ", self.at, self.node)?;
+        match self.node {
+            Some(node) => write!(f, "{:?} node {node} ", self.at)?,
+            None => write!(f, "{:?} ", self.at)?,
+        }
         match &self.what {
             What::Action(action) => write!(f, "--- {action}"),
             What::Advert { slot, priority } => write!(f, "router {slot} advertises priority {priority}"),

@@ -98,7 +98,7 @@ fn a_killed_master_is_replaced_after_the_master_down_interval() {
 }
 
 fn last_event(world: &World, node: usize) -> EventKind {
-    let events = world.trace().iter().rev().filter(|entry| entry.node == node);
+    let events = world.trace().iter().rev().filter(|entry| entry.node == Some(node));
     events
         .filter_map(|entry| match &entry.what {
             What::Event(event) if matches!(event.kind, EventKind::Transition { .. }) => Some(event.kind),
@@ -358,7 +358,7 @@ fn a_sync_group_moves_as_one_on_a_fault() {
 #[test]
 fn a_sync_group_reports_its_state_after_its_members() {
     let world = group_pair();
-    let of_node: Vec<_> = world.trace().iter().filter(|entry| entry.node == 0).collect();
+    let of_node: Vec<_> = world.trace().iter().filter(|entry| entry.node == Some(0)).collect();
     let group_at = of_node.iter().position(|entry| {
         matches!(&entry.what, What::Event(event) if matches!(event.kind, EventKind::GroupTransition { to: State::Master, .. }))
     });
@@ -547,7 +547,7 @@ fn a_reload_adds_and_removes_addresses_of_a_master() {
         .node(0)
         .installed
         .iter()
-        .map(|(_, addr)| addr.to_string())
+        .map(|(_, addr, _)| addr.to_string())
         .collect();
     held.sort();
     same!(world, held, ["10.0.1.77", "10.0.1.78"]);

@@ -182,7 +182,12 @@ impl Life {
         let config = &self.world.setup(id).routers[slot as usize];
         let master = self.world.state(id, slot) == Some(State::Master);
         for vip in &config.vips {
-            let held = self.world.node(id).installed.iter().any(|(_, addr)| *addr == vip.addr);
+            let held = self
+                .world
+                .node(id)
+                .installed
+                .iter()
+                .any(|(_, addr, _)| *addr == vip.addr);
             assert!(
                 held == master,
                 "seed {seed}: node {id} holds {}: {held}\n{}",

@@ -11,7 +11,7 @@ use crate::wire::vrrp::{MAX_LEN, MULTICAST_V4};
 use crate::wire::{AddressList, AdvertRepr, AuthField, Ipv4Repr, Pseudo, ipv4};
 
 /// An advert in the queue; it leaves for one destination after the other.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum QueuedAdvert {
     Of {
         slot: Slot,
@@ -35,7 +35,7 @@ pub(super) enum Kind {
 }
 
 /// One advert with everything that it needs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Farewell {
     slot: Slot,
     interface: IfId,

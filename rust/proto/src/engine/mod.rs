@@ -114,7 +114,7 @@ pub struct RouterStatus {
     pub stats: Stats,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Group {
     members: Vec<Slot>,
     /// The common state that was reported last.
@@ -166,8 +166,9 @@ impl Hasher for KeyHasher {
     }
 }
 
-/// All virtual routers, the facts they stand on, and what they want done.
-#[derive(Debug)]
+/// All virtual routers, the facts they stand on, and what they want done. A clone goes its own way from there: that is
+/// how the simulator explores what might happen.
+#[derive(Clone, Debug)]
 pub struct Core {
     routers: Vec<Option<Box<Router>>>,
     groups: Vec<Group>,

@@ -22,7 +22,7 @@ pub struct Batch {
 }
 
 /// The queue.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Announcer {
     queue: VecDeque<Batch>,
     /// Which routers have a batch in the queue: thousands that take over at once must not look for each other.

@@ -21,7 +21,7 @@ struct Removals {
 }
 
 /// The removals that we asked for.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct OwnDeletions(HashMap<Place, Removals>);
 
 impl OwnDeletions {

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use super::config::{Family, IfName, NetnsId};
 use super::output::{AddressFact, IfId, LinkFact};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Link {
     fact: LinkFact,
     addresses: Vec<(AddressFact, u32)>,
@@ -18,7 +18,7 @@ struct Link {
 }
 
 /// The table.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Facts {
     links: HashMap<IfId, Link>,
     by_name: HashMap<(NetnsId, IfName), IfId>,

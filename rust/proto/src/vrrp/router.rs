@@ -104,7 +104,7 @@ pub(crate) struct Frame {
 }
 
 /// One virtual router.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Router {
     pub(crate) config: Box<RouterConfig>,
     pub(crate) group: Option<GroupIndex>,

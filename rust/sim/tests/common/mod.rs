@@ -86,7 +86,7 @@ pub(crate) fn world(configs: Vec<RouterConfig>) -> World {
 pub(crate) fn transitions(world: &World, node: usize, router: u32, from: usize) -> Vec<(State, Reason)> {
     world.trace()[from..]
         .iter()
-        .filter(|entry| entry.node == node)
+        .filter(|entry| entry.node == Some(node))
         .filter_map(|entry| match &entry.what {
             What::Event(event) => match event.kind {
                 EventKind::Transition { slot, to, reason, .. } if slot == router => Some((to, reason)),
