@@ -28,6 +28,7 @@ CONF = (
         extra=[
             "notify_master /usr/bin/true",
             "notify_deleted",
+            "track_interface {\n eth1\n}",
             "virtual_ipaddress_excluded {\n fd00::77\n fd00::78/64\n}",
         ],
     )

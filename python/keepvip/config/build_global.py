@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from keepvip.config.build_defaults import InstanceDefaults
 from keepvip.config.build_fifo import build_fifos
-from keepvip.config.build_script import DEFAULT_USER, ScriptDefaults, known_group, known_user, split_group
+from keepvip.config.build_script import DEFAULT_USER, ScriptDefaults, build_script, known_group, known_user, split_group
 from keepvip.config.diagnostic import ConfigTestClass
 from keepvip.config.keywords.global_defs import GLOBAL_DEFS
 from keepvip.config.model import IPV4_GROUP, IPV6_GROUP, GarpConfig, GlobalDefs
@@ -20,6 +20,7 @@ from keepvip.config.values import Address, is_multicast
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from keepvip.config.model import Script
     from keepvip.config.settings import Context
     from keepvip.config.tree import Node
 
@@ -71,6 +72,10 @@ def build_global(
         json_dump_file=settings.value("json_dump_file", None),
         data_use_instance=settings.value("data_use_instance", False),
         json_version=settings.value("json_version", 1),
+        startup_script=_script(ctx, settings, "startup_script", scripts),
+        startup_script_timeout_s=settings.value("startup_script_timeout", 10),
+        shutdown_script=_script(ctx, settings, "shutdown_script", scripts),
+        shutdown_script_timeout_s=settings.value("shutdown_script_timeout", 10),
     )
     ctx.dynamic_interfaces = defs.dynamic_interfaces
     mail = settings.value("smtp_alert", mail_unspoken and bool(defs.smtp_host and defs.emails))
@@ -92,6 +97,11 @@ def build_global(
         scripts=scripts,
     )
     return defs, defaults
+
+
+def _script(ctx: Context, settings: Settings, name: str, defaults: ScriptDefaults) -> Script | None:
+    setting = settings.get(name)
+    return None if setting is None else build_script(ctx, setting, defaults)
 
 
 def _umask(settings: Settings) -> int | None:

@@ -322,6 +322,12 @@ class GlobalDefs(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     data_use_instance: bool = False
     """Namespace and instance name become part of the name of the state dump."""
     json_version: int = 1
+    startup_script: Script | None = None
+    """Run to its end before anything else starts."""
+    startup_script_timeout_s: int = 10
+    shutdown_script: Script | None = None
+    """Run after everything else has ended."""
+    shutdown_script_timeout_s: int = 10
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, gc=False):

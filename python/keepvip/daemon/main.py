@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Sequence
 
-    from keepvip.config.model import Config
+    from keepvip.config.model import Config, GlobalDefs, Script
     from keepvip.engine import Engine
     from keepvip.observe.log import LogPipe
 
@@ -183,6 +183,8 @@ def _run(start: _Start, launch: background.Launch) -> int:
     """The part after going to the background. Raises `_StartRefusedError` when the engine cannot start."""
     from keepvip.engine import DEFAULT_RT_PRIORITY, Engine  # noqa: PLC0415  (not needed to refuse a configuration)
 
+    defs = start.config.global_defs
+    messages = _once("startup_script", defs.startup_script, defs.startup_script_timeout_s, defs)
     signals.block()
     threading.stack_size(THREAD_STACK_BYTES)
     try:
@@ -201,7 +203,7 @@ def _run(start: _Start, launch: background.Launch) -> int:
         pipe = install(sinks, start.settings.log.level)
         launch.report(ExitStatus.OK)
         try:
-            return _serve(start, engine, pipe)
+            return _serve(start, engine, pipe, messages)
         except Exception:
             _log.critical("keepvip fails and stops", exc_info=True)
             return ExitStatus.SOFTWARE
@@ -211,7 +213,16 @@ def _run(start: _Start, launch: background.Launch) -> int:
         _end(engine, release=start.settings.release_on_stop)
 
 
-def _serve(start: _Start, engine: Engine, pipe: LogPipe) -> int:
+def _once(keyword: str, script: Script | None, timeout_s: int, defs: GlobalDefs) -> list[str]:
+    """Runs a script of the start or the end, if there is one; returns what there is to say."""
+    if script is None:
+        return []
+    from keepvip.daemon.once import run_once  # noqa: PLC0415  (rare)
+
+    return run_once(keyword, script, timeout_s, defs)
+
+
+def _serve(start: _Start, engine: Engine, pipe: LogPipe, messages: Sequence[str]) -> int:
     """Everything beside the engine, which is at work already."""
     import asyncio  # noqa: PLC0415  (this and the following: 60 ms, after the first advert)
 
@@ -221,7 +232,7 @@ def _serve(start: _Start, engine: Engine, pipe: LogPipe) -> int:
 
     settings = start.settings
     _log.info("keepvip %s starts with %s", __version__, settings.config_path)
-    for message in (*start.messages, *engine.notices):
+    for message in (*start.messages, *messages, *engine.notices):
         _log.warning("%s", message)
     findings.log_all(start.loaded.diagnostics)
     if settings.dump_config:
@@ -243,7 +254,11 @@ def _serve(start: _Start, engine: Engine, pipe: LogPipe) -> int:
     # Not asyncio.Runner: its end waits for every thread, also for one that looks at a file on a dead disk.
     loop = _new_loop()
     asyncio.set_event_loop(loop)
-    return loop.run_until_complete(service.run())
+    status = loop.run_until_complete(service.run())
+    defs = service.config.global_defs
+    for message in _once("shutdown_script", defs.shutdown_script, defs.shutdown_script_timeout_s, defs):
+        _log.warning("%s", message)
+    return status
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

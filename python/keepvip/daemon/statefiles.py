@@ -28,7 +28,7 @@ _log = logging.getLogger("keepvip.daemon")
 MODE = 0o600
 """Without a `umask` in the configuration; keepalived's default mask comes to the same."""
 
-_Key = tuple[int, int, str, str]
+_Key = tuple[int, int, str | None, str]
 
 
 class DumpPaths(msgspec.Struct, frozen=True, kw_only=True):

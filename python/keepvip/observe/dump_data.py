@@ -94,10 +94,16 @@ def _instance(instance: VrrpInstance, status: InstanceStatus, now_us: int) -> It
     if status.state is State.BACKUP and status.master is not None:
         yield f"   Master router = {status.master}"
         yield f"   Master priority = {status.master_priority}"
-    yield f"   Interface = {instance.interface}"
+    if instance.interface is not None:
+        yield f"   Interface = {instance.interface}"
     if instance.source is not None:
         yield f"   Using src_ip = {instance.source}"
-    yield f"   Multicast address {instance.mcast_dst}"
+    if instance.unicast is None:
+        yield f"   Multicast address {instance.mcast_dst}"
+    else:
+        yield "   Unicast Peer :"
+        for peer in instance.unicast.peers:
+            yield f"     {peer.address}"
     yield f"   Gratuitous ARP delay = {garp.delay_s}"
     yield f"   Gratuitous ARP repeat = {garp.repeat}"
     yield f"   Gratuitous ARP refresh = {garp.refresh_s}"

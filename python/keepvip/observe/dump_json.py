@@ -71,7 +71,7 @@ def _data(instance: VrrpInstance, status: InstanceStatus) -> dict[str, Any]:
         "skip_check_adv_addr": int(instance.skip_check_adv_addr),
         "strict_mode": int(instance.strict),
         "vmac_ifname": "",
-        "ifp_ifname": instance.interface,
+        "ifp_ifname": instance.interface or "",
         "master_priority": status.master_priority or 0,
         "last_transition": status.last_transition_ns // 1000 / 1_000_000,
         "garp_delay": garp.delay_s,
@@ -102,6 +102,9 @@ def _data(instance: VrrpInstance, status: InstanceStatus) -> dict[str, Any]:
     for key, addresses in (("vips", instance.addresses), ("evips", instance.excluded)):
         if addresses:
             data[key] = [address_text(one, instance, installed=status.addresses_installed) for one in addresses]
+    interfaces = [track.name for track in instance.tracks if track.kind == "interface"]
+    if interfaces:
+        data["track_ifp"] = interfaces
     data["auth_type"] = 0 if instance.authentication is None else 1
     if instance.authentication is not None:
         data["auth_data"] = _MASKED

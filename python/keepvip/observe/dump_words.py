@@ -20,7 +20,10 @@ def address_text(address: VirtualAddress, owner: VrrpInstance, *, installed: boo
         words[0] = address.address
     if address.brd is not None:
         words += ["brd", address.brd]
-    words += ["dev", address.dev or owner.interface, "scope", _SCOPES.get(address.scope, str(address.scope))]
+    interface = address.dev or owner.interface
+    if interface is not None:
+        words += ["dev", interface]
+    words += ["scope", _SCOPES.get(address.scope, str(address.scope))]
     if address.label is not None:
         words += ["label", address.label]
     if address.peer is not None:

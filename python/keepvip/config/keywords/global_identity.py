@@ -95,8 +95,7 @@ IDENTITY = (
         "none",
         "C",
         "2.1.0",
-        not_yet("startup and shutdown scripts", "the script is not run"),
-        "first",
+        duplicates="first",
         missing_ignored=True,
     ),
     Keyword(
@@ -106,7 +105,6 @@ IDENTITY = (
         "10",
         "C",
         "2.1.0",
-        not_yet("startup and shutdown scripts"),
         missing_ignored=True,
     ),
     Keyword(
@@ -116,8 +114,7 @@ IDENTITY = (
         "none",
         "C",
         "2.1.0",
-        not_yet("startup and shutdown scripts", "the script is not run"),
-        "first",
+        duplicates="first",
         missing_ignored=True,
     ),
     Keyword(
@@ -127,7 +124,6 @@ IDENTITY = (
         "10",
         "C",
         "2.1.0",
-        not_yet("startup and shutdown scripts"),
         missing_ignored=True,
     ),
     Keyword(
