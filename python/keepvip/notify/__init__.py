@@ -2,11 +2,11 @@
 
 Everything here runs on the event loop's side and may be slow or fail: the engine never waits for any of it.
 
-    events ──▶ Notifier ──▶ Owner (one instance or group) ──▶ ScriptQueue ──▶ Runner ──▶ Spawner ┄┄▶ spawn_server
-                   │                                             in order      time-outs    socket      fork, exec
+    events ──▶ Notifier ──▶ Owner (one instance or group) ──▶ ScriptQueue ──▶ Runner (keepvip.script)
+                   │                                             in order      time-outs
                    └──▶ Mailer ──▶ Session (aiosmtplib)
 
-What a script is allowed to be is decided before, once per load: `security`.
+What a script is allowed to be is decided before, once per load: `vetting`.
 """
 
 from keepvip.notify.notifier import Notifier

@@ -13,8 +13,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from keepvip.notify.fifo import FifoError, NotifyFifo
-from keepvip.notify.offload import off_loop
-from keepvip.notify.runner import Ending
+from keepvip.script.offload import off_loop
+from keepvip.script.runner import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from keepvip.config.model import Config, Fifo
     from keepvip.notify.counters import NotifyCounters
     from keepvip.notify.queue import Commands
-    from keepvip.notify.runner import Runner, Running
-    from keepvip.notify.script_host import ScriptHost
+    from keepvip.script.host import ScriptHost
+    from keepvip.script.runner import Runner, Running
 
 __all__ = ["Fifos"]
 

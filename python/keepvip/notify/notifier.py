@@ -22,18 +22,18 @@ from keepvip.notify.fifos import Fifos
 from keepvip.notify.gate import Gate
 from keepvip.notify.owner import Owner
 from keepvip.notify.queue import PATIENCE_S, ScriptQueue
-from keepvip.notify.runner import Runner
-from keepvip.notify.script_host import RealHost
 from keepvip.notify.smtp import RETRY_S, Mailer
 from keepvip.notify.vetting import Vetting
+from keepvip.script.host import RealHost
+from keepvip.script.runner import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from keepvip.config.model import Config
     from keepvip.event import EngineSnapshot, Event
-    from keepvip.notify.script_host import ScriptHost
     from keepvip.notify.security import Report
+    from keepvip.script.host import ScriptHost
 
 __all__ = ["Notifier"]
 

@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from keepvip.config.model import Script  # noqa: TC001  (part of a Struct)
-from keepvip.notify.runner import Ending, Outcome
+from keepvip.script.runner import Ending, Outcome
 
 if TYPE_CHECKING:
-    from keepvip.notify.command import Command
     from keepvip.notify.counters import NotifyCounters
     from keepvip.notify.gate import Gate
-    from keepvip.notify.runner import Runner, Running
+    from keepvip.script.command import Command
+    from keepvip.script.runner import Runner, Running
 
 __all__ = ["WAITING_LIMIT", "Batch", "Commands", "Entry", "ScriptQueue"]
 

@@ -25,7 +25,7 @@ import msgspec
 
 from keepvip.notify.mail_error import MailPutOffError, MailRefusedError, MaybeSentError, ServerTroubleError
 from keepvip.notify.mail_text import MailText  # noqa: TC001  (part of a Struct)
-from keepvip.notify.offload import off_loop
+from keepvip.script.offload import off_loop
 
 if TYPE_CHECKING:
     from keepvip.config.model import GlobalDefs

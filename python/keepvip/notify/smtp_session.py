@@ -17,7 +17,7 @@ import aiosmtplib
 
 from keepvip.notify import mail_format
 from keepvip.notify.mail_error import MailPutOffError, MailRefusedError, MaybeSentError, ServerTroubleError
-from keepvip.notify.offload import off_loop
+from keepvip.script.offload import off_loop
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -6,15 +6,15 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from keepvip.notify.offload import off_loop
 from keepvip.notify.security import SECURITY_VIOLATION, Report, vet_config
+from keepvip.script.offload import off_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from keepvip.config.model import Config, Script
-    from keepvip.notify.command import Command
-    from keepvip.notify.script_host import ScriptHost
+    from keepvip.script.command import Command
+    from keepvip.script.host import ScriptHost
 
 __all__ = ["Vetting"]
 

@@ -12,7 +12,7 @@ import pytest
 import uvloop
 from blockbuster import BlockBuster
 
-from keepvip.notify.runner import Runner
+from keepvip.script.runner import Runner
 
 from .tools import Scripts
 
@@ -27,8 +27,8 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 
 @pytest.fixture(autouse=True)
 def _nothing_blocks() -> Iterator[None]:
-    """Any blocking call that notify makes inside the event loop fails the test."""
-    guard = BlockBuster(scanned_modules=["keepvip.notify"])
+    """Any blocking call that they make inside the event loop fails the test."""
+    guard = BlockBuster(scanned_modules=["keepvip.notify", "keepvip.script"])
     guard.activate()
     yield
     guard.deactivate()

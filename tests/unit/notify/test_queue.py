@@ -17,8 +17,8 @@ from keepvip.notify.queue import Batch, Entry, ScriptQueue
 from .tools import Scripts, command, until
 
 if TYPE_CHECKING:
-    from keepvip.notify.command import Command
-    from keepvip.notify.runner import Runner
+    from keepvip.script.command import Command
+    from keepvip.script.runner import Runner
 
 
 class Vetted:

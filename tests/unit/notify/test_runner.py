@@ -13,8 +13,8 @@ import time
 
 import pytest
 
-from keepvip.notify.command import Command, Identity
-from keepvip.notify.runner import Ending, Outcome, Runner
+from keepvip.script.command import Command, Identity
+from keepvip.script.runner import Ending, Outcome, Runner
 
 from .tools import Scripts, alive, children, command, until
 
@@ -228,7 +228,7 @@ async def test_loss_of_the_starting_process(runner: Runner, scripts: Scripts, ca
 async def test_a_starting_process_that_no_longer_answers(
     runner: Runner, scripts: Scripts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("keepvip.notify.runner.ANSWER_S", 0.1)
+    monkeypatch.setattr("keepvip.script.runner.ANSWER_S", 0.1)
     running = await runner.start(command("/bin/sleep", "100"))
     assert runner._spawner.pid is not None
     os.kill(runner._spawner.pid, signal.SIGSTOP)
@@ -250,8 +250,8 @@ async def test_scripts_die_with_the_daemon(scripts: Scripts) -> None:
     script = scripts.write("x", "trap 'echo term >> $LOG; exit' TERM; echo $PPID >> $LOG; while :; do sleep 0.05; done")
     daemon = textwrap.dedent(f"""
         import asyncio, os
-        from keepvip.notify.command import Command, Identity
-        from keepvip.notify.runner import Runner
+        from keepvip.script.command import Command, Identity
+        from keepvip.script.runner import Runner
         async def main():
             identity = Identity(uid=0, gid=0, switch=False)
             await Runner().run(Command(path={str(script)!r}, argv=("x",), text="x", identity=identity), timeout_s=60)

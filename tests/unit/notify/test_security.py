@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from keepvip.config.model import Config, GlobalDefs, NotifyScripts, Script, SyncGroup, VrrpInstance
-from keepvip.notify.script_host import RealHost, User
-from keepvip.notify.security import SECURITY_VIOLATION, Vetted, vet_config, vet_script
+from keepvip.notify.security import SECURITY_VIOLATION, vet_config
+from keepvip.script.host import RealHost, User
+from keepvip.script.security import Vetted, vet_script
 
 if TYPE_CHECKING:
-    from keepvip.notify.command import Command
+    from keepvip.script.command import Command
 
     from .tools import Scripts
 

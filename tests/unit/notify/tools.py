@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keepvip.notify.command import Command, Identity
+from keepvip.script.command import Command, Identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from keepvip.notify.offload import off_loop
+from keepvip.script.offload import off_loop
 
 if TYPE_CHECKING:
-    from keepvip.notify.command import Command
+    from keepvip.script.command import Command
 
 __all__ = ["End", "Spawner", "Task"]
 

@@ -8,8 +8,8 @@ import enum
 
 import msgspec
 
-from keepvip.notify.command import Command  # noqa: TC001  (part of a Struct)
-from keepvip.notify.spawner import End, Spawner, Task, signal_name
+from keepvip.script.command import Command  # noqa: TC001  (part of a Struct)
+from keepvip.script.spawner import End, Spawner, Task, signal_name
 
 __all__ = ["KILL_AFTER_S", "Ending", "Outcome", "Runner", "Running"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from keepvip.notify.script_host import ScriptHost
+    from keepvip.script.host import ScriptHost
 
 __all__ = ["Step", "Walk", "describe_unsafe", "walk"]
 
