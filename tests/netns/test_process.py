@@ -1,5 +1,8 @@
 """What surrounds the virtual routers: scripts of the start and the end, network namespace, instance name."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from keepvip.lab import Daemon, Pair
@@ -32,3 +35,32 @@ def test_startup_script_that_hangs(pair: Pair, kind: type[Daemon]) -> None:
     hang = pair.a.write("hang.sh", "#!/bin/sh\nexec sleep 60\n", mode=0o755)
     kind(pair.a, global_defs(f"startup_script {hang}", "startup_script_timeout 1") + v3()).start()
     pair.wait_master(pair.a)
+
+
+def allowed_cpus(pid: int) -> set[str]:
+    """What the threads of a process may use."""
+    found = set()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        lines = (task / "status").read_text().splitlines()
+        found |= {line.split()[1] for line in lines if line.startswith("Cpus_allowed_list:")}
+    return found
+
+
+@pytest.mark.ours("it is another process there")
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
+def test_cpu_affinity_is_that_of_the_engine_alone(pair: Pair, kind: type[Daemon]) -> None:
+    last = max(os.sched_getaffinity(0))
+    daemon = kind(pair.a, global_defs(f"vrrp_cpu_affinity {last}") + v3())
+    daemon.start()
+    pair.wait_master(pair.a)
+    found = allowed_cpus(daemon.process.pid)
+    assert str(last) in found
+    assert len(found) == 2, "the rest of the daemon may use all"
+
+
+@pytest.mark.ours("it says something else")
+def test_cpu_that_does_not_exist(pair: Pair, kind: type[Daemon]) -> None:
+    daemon = kind(pair.a, global_defs("vrrp_cpu_affinity 4095") + v3())
+    daemon.start()
+    pair.wait_master(pair.a)
+    wait_until(lambda: "the engine may run on any CPU" in daemon.log_text(), timeout_s=5, what="the message")

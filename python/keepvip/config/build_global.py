@@ -63,6 +63,7 @@ def build_global(
         delay_after_boot_us=settings.value("vrrp_delay_after_boot", 0),
         log_unknown_vrids="log_unknown_vrids" in settings,
         vrrp_rt_priority=settings.value("vrrp_rt_priority", None),
+        vrrp_cpu_affinity=tuple(sorted(set(settings.value("vrrp_cpu_affinity", ())))),
         umask=_umask(settings),
         notify_fifo=notify_fifo,
         vrrp_notify_fifo=vrrp_notify_fifo,

@@ -307,6 +307,8 @@ class GlobalDefs(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     log_unknown_vrids: bool = False
     vrrp_rt_priority: int | None = None
     """SCHED_RR priority of the engine, 1..99; None = the engine's own default."""
+    vrrp_cpu_affinity: tuple[int, ...] = ()
+    """CPUs that the engine may use; empty = all."""
     umask: int | None = None
     """File mode mask for scripts; None = that of the daemon."""
     notify_fifo: Fifo | None = None

@@ -28,7 +28,7 @@ from keepvip.observe.log import install
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from keepvip.config.model import Config, GlobalDefs, Script
     from keepvip.engine import Engine
@@ -188,7 +188,8 @@ def _run(start: _Start, launch: background.Launch) -> int:
     signals.block()
     threading.stack_size(THREAD_STACK_BYTES)
     try:
-        engine = Engine(rt_priority=start.config.global_defs.vrrp_rt_priority or DEFAULT_RT_PRIORITY)
+        with _pinned(start.config.global_defs.vrrp_cpu_affinity, messages):
+            engine = Engine(rt_priority=start.config.global_defs.vrrp_rt_priority or DEFAULT_RT_PRIORITY)
     except OSError as error:
         needed = " (it needs root, or CAP_NET_ADMIN and CAP_NET_RAW)" if isinstance(error, PermissionError) else ""
         raise _StartRefusedError(_os_status(error), f"the engine cannot start: {_strerror(error)}{needed}") from error
@@ -211,6 +212,22 @@ def _run(start: _Start, launch: background.Launch) -> int:
             pipe.stop()
     finally:
         _end(engine, release=start.settings.release_on_stop)
+
+
+@contextlib.contextmanager
+def _pinned(cpus: Sequence[int], messages: list[str]) -> Iterator[None]:
+    """Threads that are made inside may use only these CPUs (none named: all that the process may use)."""
+    before = os.sched_getaffinity(0)
+    if cpus:
+        try:
+            os.sched_setaffinity(0, cpus)
+        except OSError as error:
+            named = " ".join(map(str, cpus))
+            messages.append(f"vrrp_cpu_affinity {named}: {error.strerror}; the engine may run on any CPU")
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _once(keyword: str, script: Script | None, timeout_s: int, defs: GlobalDefs) -> list[str]:

@@ -219,7 +219,7 @@ def test_file_mode_mask(compiled: Compile, text: str, mask: int | None) -> None:
 
 def test_fifos(compiled: Compile) -> None:
     text = (
-        'global_defs {\nscript_user alice\nenable_script_security\nnotify_fifo /run/a\n'
+        "global_defs {\nscript_user alice\nenable_script_security\nnotify_fifo /run/a\n"
         'notify_fifo_script "/bin/r x" bob\n'
         "vrrp_notify_fifo /run/b bob staff\nfifo_write_vrrp_states_on_reload\n}\n"
     )
@@ -248,3 +248,19 @@ def test_fifos_that_are_not_used(compiled: Compile, lines: str, code: str) -> No
     result = compiled(f"global_defs {{\n{lines}\n}}\n", host("alice"))
     assert code in codes(result)
     assert defs(result).vrrp_notify_fifo is None
+
+
+@pytest.mark.parametrize(
+    ("text", "cpus"), [("", ()), ("vrrp_cpu_affinity 3 1 3", (1, 3)), ("vrrp_cpu_affinity 7", (7,))]
+)
+def test_cpu_affinity(compiled: Compile, text: str, cpus: tuple[int, ...]) -> None:
+    assert defs(compiled(f"global_defs {{\n{text}\n}}\n")).vrrp_cpu_affinity == cpus
+
+
+def test_scripts_of_start_and_end(compiled: Compile) -> None:
+    text = 'startup_script "/bin/true a"\nstartup_script_timeout 3\nshutdown_script /bin/false'
+    found = defs(compiled(f"global_defs {{\n{text}\n}}\n"))
+    assert found.startup_script is not None
+    assert found.shutdown_script is not None
+    assert (found.startup_script.argv, found.shutdown_script.argv) == (("/bin/true", "a"), ("/bin/false",))
+    assert (found.startup_script_timeout_s, found.shutdown_script_timeout_s) == (3, 10)

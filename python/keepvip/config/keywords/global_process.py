@@ -100,7 +100,7 @@ PROCESS = (
         (_CPU,),
         "CPUs that the {} process may use.",
         "all",
-        not_yet("process settings", "the engine may run on any CPU"),
+        ACTS,
         _NO_CHECKER,
         _NO_BFD,
     ),
