@@ -64,3 +64,24 @@ def test_cpu_that_does_not_exist(pair: Pair, kind: type[Daemon]) -> None:
     daemon.start()
     pair.wait_master(pair.a)
     wait_until(lambda: "the engine may run on any CPU" in daemon.log_text(), timeout_s=5, what="the message")
+
+
+@pytest.mark.parametrize("how", ["keyword", "option"])
+def test_network_namespace(pair: Pair, kind: type[Daemon], how: str) -> None:
+    """The daemon is started in one namespace and serves an interface of another."""
+    if how == "option" and kind.kind == "keepalived":
+        pytest.skip("its two forms of -s are the same")
+    outer = pair.b
+    (outer.run_directory / "netns").mkdir(exist_ok=True)
+    keeper = outer.start(
+        ["ip", "netns", "attach", "inner", str(pair.a.start(["sleep", "60"], log="sleep").pid)], log="ip"
+    )
+    assert keeper.wait(5) == 0
+    text = v3() if how == "option" else "net_namespace inner\n" + v3()
+    daemon = kind(outer, text, options=("-s", "inner") if how == "option" else ())
+    daemon.start()
+    pair.wait_master(pair.a)
+    assert "10.0.0.1" not in outer.addresses()
+    assert daemon.stop() == 0
+    pair.wait_released(pair.a)
+    assert outer.start(["ip", "netns", "delete", "inner"], log="ip").wait(5) == 0

@@ -12,13 +12,13 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from keepvip.notify.runner import KILL_AFTER_S
-from keepvip.notify.script_host import RealHost
-from keepvip.notify.security import vet_script
+from keepvip.script.runner import KILL_AFTER_S
+from keepvip.script.host import RealHost
+from keepvip.script.security import vet_script
 
 if TYPE_CHECKING:
     from keepvip.config.model import GlobalDefs, Script
-    from keepvip.notify.command import Command
+    from keepvip.script.command import Command
 
 __all__ = ["run_once"]
 
