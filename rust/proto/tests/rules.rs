@@ -255,6 +255,31 @@ fn a_removed_address_owner_in_backup_says_nothing() {
     assert_eq!((bench.adverts.len(), bench.ops.len()), (0, 0));
 }
 
+// 4: what cannot be sent.
+
+#[test]
+fn a_farewell_that_a_dead_interface_refuses_is_not_worth_a_word() {
+    let mut bench = Bench::new(vec![config()]);
+    bench.become_master();
+    let failed = |bench: &Bench| {
+        bench
+            .events
+            .iter()
+            .filter(|event| matches!(event.kind, EventKind::SendFailed { .. }))
+            .count()
+    };
+    bench.core.handle_send_result(bench.now, 0, 105);
+    bench.core.handle_send_result(bench.now, 0, 105);
+    bench.turn();
+    assert_eq!(failed(&bench), 1);
+    bench.core.handle_send_result(bench.now, 0, 0);
+    bench.core.handle_link(link(false));
+    bench.turn();
+    bench.core.handle_send_result(bench.now, 0, 101);
+    bench.turn();
+    assert_eq!(failed(&bench), 1);
+}
+
 // 3: interfaces.
 
 const ETH9: IfId = IfId { netns: 0, index: 9 };

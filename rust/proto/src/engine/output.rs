@@ -6,7 +6,7 @@ use super::Core;
 use crate::time::Instant;
 use crate::vrrp::config::Family;
 use crate::vrrp::output::{AddressOp, AnnounceTx, LinkFact, MembershipOp};
-use crate::vrrp::report::{Event, EventKind, Slot};
+use crate::vrrp::report::{Event, EventKind, Faults, Slot};
 use crate::wire::{EmitError, GratuitousArp, MacAddress, UnsolicitedAdvertisement};
 
 const ARP: usize = 0;
@@ -172,7 +172,10 @@ impl Core {
         let Some(router) = self.router_mut(slot) else {
             return;
         };
-        let failing = errno != 0;
+        // Priority 0 cannot leave by an interface that is down, and nobody needs to be told (`vrrp-behaviour.md` 4).
+        let hopeless =
+            router.faults.contains(Faults::INTERFACE_DOWN) || router.faults.contains(Faults::INTERFACE_MISSING);
+        let failing = errno != 0 && !hopeless;
         if core::mem::replace(&mut router.send_failing, failing) != failing && failing {
             self.report(now, EventKind::SendFailed { slot, errno });
         }
