@@ -12,8 +12,8 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from keepvip.script.runner import KILL_AFTER_S
 from keepvip.script.host import RealHost
+from keepvip.script.runner import KILL_AFTER_S
 from keepvip.script.security import vet_script
 
 if TYPE_CHECKING:
