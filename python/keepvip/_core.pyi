@@ -91,3 +91,60 @@ class Engine:
 
     def crash(self) -> None:
         """Makes the thread panic: for the tests of what happens then."""
+
+@final
+class Simulation:
+    """Several nodes with the real core on simulated LANs, with virtual time; nothing of the host is touched.
+
+    A node is its instances in the order of their slots, what they track by slot, the slots of its sync groups, and the
+    names of its interfaces, one for each LAN. Raises ValueError for a value that does not fit; the methods raise
+    IndexError for a node or LAN that does not exist.
+    """
+
+    def __new__(
+        cls,
+        *,
+        nodes: Sequence[
+            tuple[
+                Sequence[VrrpInstance],
+                Mapping[int, Sequence[tuple[str | int, int, bool]]],
+                Sequence[Sequence[int]],
+                Sequence[str],
+            ]
+        ],
+        lans: int,
+        seed: int,
+    ) -> Simulation: ...
+    @property
+    def now_us(self) -> int:
+        """The time of the world."""
+
+    def start(self, node: int) -> None:
+        """Starts a node that is dead."""
+
+    def kill(self, node: int) -> None:
+        """kill -9."""
+
+    def stop(self, node: int) -> None:
+        """SIGTERM."""
+
+    def pause(self, node: int, span_us: int) -> None:
+        """The node is not scheduled for a while."""
+
+    def set_link(self, node: int, lan: int, up: bool) -> None:
+        """Pulls or plugs a cable."""
+
+    def split(self, lan: int, cut: bool) -> None:
+        """Cuts every node off from all others on a LAN, or heals it."""
+
+    def set_loss(self, lan: int, per_mille: int) -> None:
+        """Packets that a LAN loses, of a thousand."""
+
+    def set_track(self, node: int, number: int, good: bool) -> None:
+        """The value of a tracked thing."""
+
+    def run_until(self, at_us: int) -> None:
+        """Runs until the time of the world is `at_us`."""
+
+    def drain(self) -> list[tuple[int, _Record]]:
+        """What the cores reported since the last call: (node, record)."""

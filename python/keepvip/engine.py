@@ -10,21 +10,19 @@ configuration changed is still named by the one that it belongs to.
 
 from __future__ import annotations
 
-import errno
 import itertools
-import os
-import socket
 import time
 from typing import TYPE_CHECKING, Any
 
 from keepvip import event
 from keepvip._core import Engine as CoreEngine
 from keepvip.event import EngineSnapshot, InstanceStatus, State
+from keepvip.record import INTERFACE, Names, event_of, track_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
-    from keepvip.config.model import Config, InstanceKey, Track, VrrpInstance
+    from keepvip.config.model import Config, InstanceKey, VrrpInstance
     from keepvip.event import TrackKey, TrackValue
 
 __all__ = ["DEFAULT_RT_PRIORITY", "Engine"]
@@ -34,9 +32,6 @@ DEFAULT_RT_PRIORITY = 10
 
 HANG_GRACE_S = 5.0
 """So long after its own deadline a thread that has not turned counts as hanging."""
-
-INTERFACE = "interface"
-"""The kind of tracked things that the engine watches itself."""
 
 ENGINE_FIELDS = (
     "interface",
@@ -73,43 +68,6 @@ def _differs(old: VrrpInstance, new: VrrpInstance) -> bool:
     return any(getattr(old, field) != getattr(new, field) for field in ENGINE_FIELDS)
 
 
-class _Names:
-    """What slots and groups were called in one configuration."""
-
-    __slots__ = ("group_of", "groups", "instances", "tracked")
-
-    def __init__(
-        self,
-        instances: dict[int, VrrpInstance],
-        groups: Sequence[tuple[str, Sequence[int]]],
-        tracked: dict[int, TrackKey],
-    ) -> None:
-        self.instances = instances
-        self.tracked = tracked
-        self.groups = [name for name, _ in groups]
-        self.group_of = {slot: name for name, slots in groups for slot in slots}
-
-    def instance(self, slot: int) -> str:
-        found = self.instances.get(slot)
-        return found.name if found else f"slot {slot}"
-
-    def interface(self, slot: int) -> str | None:
-        found = self.instances.get(slot)
-        return found.interface if found else None
-
-    def group(self, index: int | None) -> str | None:
-        return self.groups[index] if index is not None and index < len(self.groups) else None
-
-    def track(self, target: tuple[str | None, int | None] | None) -> str | None:
-        """What is tracked: `interface eth1`, `script chk`."""
-        if target is None:
-            return None
-        interface, number = target
-        if number is None:
-            return f"interface {interface}"
-        return " ".join(self.tracked.get(number, ("number", str(number))))
-
-
 class Engine:
     """The running engine thread. Raises OSError when it cannot be started (no privileges, no sockets).
 
@@ -126,7 +84,7 @@ class Engine:
         self._instances: dict[int, VrrpInstance] = {}
         self._free: list[int] = []
         self._epoch = 0
-        self._names: dict[int, _Names] = {0: _Names({}, [], {})}
+        self._names: dict[int, Names] = {0: Names({}, [], {})}
         self._tracked: dict[TrackKey, int] = {}
         """Numbers of the tracked things, interfaces apart."""
         self._values: dict[int, TrackValue] = {}
@@ -174,7 +132,7 @@ class Engine:
         self._core.apply(
             changes=changes,
             tracks={
-                slot: [(_target(track, tracked), track.weight, track.reverse) for track in changed.tracks]
+                slot: [(track_target(track, tracked), track.weight, track.reverse) for track in changed.tracks]
                 for _, slot, changed in changes
                 if changed is not None
             },
@@ -189,7 +147,7 @@ class Engine:
         self._epoch = epoch
         # A removed instance is still named in the events that tell of its end.
         named = instances | {slot: self._names[epoch - 1].instances[slot] for slot in gone}
-        self._names[epoch] = _Names(named, groups, {number: key for key, number in tracked.items()})
+        self._names[epoch] = Names(named, groups, {number: key for key, number in tracked.items()})
         for key in self._tracked.keys() - tracked.keys():
             self._tell(self._tracked[key], "unknown")  # for whoever gets the number next
         self._tracked = tracked
@@ -245,15 +203,18 @@ class Engine:
             self._last_seq = seq
             self._forget_names(epoch)
             base = {"seq": seq, "at_ns": wall_ns + mono_us * 1000, "mono_us": mono_us}
-            made = _MAKERS[kind](self, self._names[epoch], base, fields)
+            made = self._fatal(base) if kind == "Fatal" else event_of(kind, self._names[epoch], base, fields)
             self._over |= isinstance(made, event.Stopped | event.Fatal)
             events.append(made)
         if ended and not self._over:
             self._over = True
             now_us = time.monotonic_ns() // 1000
             base = {"seq": self._last_seq + 1, "at_ns": time.time_ns(), "mono_us": now_us}
-            events.append(_fatal(self, self._names[self._epoch], base, ()))
+            events.append(self._fatal(base))
         return events
+
+    def _fatal(self, base: dict[str, int]) -> event.Fatal:
+        return event.Fatal(**base, text=self.failure() or "the engine thread has ended")
 
     def snapshot(self) -> EngineSnapshot:
         """The state of everything, from shared memory."""
@@ -300,10 +261,6 @@ class Engine:
             del self._names[old]
 
 
-def _target(track: Track, numbers: Mapping[TrackKey, int]) -> str | int:
-    return track.name if track.kind == INTERFACE else numbers[track.kind, track.name]
-
-
 def _hold_until_us(config: Config) -> int | None:
     """When the start-up delays of the configuration end, on CLOCK_MONOTONIC; None without any."""
     defs = config.global_defs
@@ -314,7 +271,7 @@ def _hold_until_us(config: Config) -> int | None:
     return now_us + max(defs.startup_delay_us, defs.delay_after_boot_us - up_us, 0)
 
 
-def _status(names: _Names, wall_ns: int, router: tuple[Any, ...]) -> InstanceStatus:
+def _status(names: Names, wall_ns: int, router: tuple[Any, ...]) -> InstanceStatus:
     (slot, state, faults, base, priority, master, interval_us, deadline_us, changed_us, installed, stats) = router
     instance = names.instances[slot]
     address, master_priority = master or (None, None)
@@ -337,152 +294,3 @@ def _status(names: _Names, wall_ns: int, router: tuple[Any, ...]) -> InstanceSta
         addresses_installed=installed,
         stats=stats,
     )
-
-
-# Makers of events: one per kind of record, each with the fields that rust/py/src/event.rs gives it.
-
-_Base = dict[str, int]
-_Fields = tuple[Any, ...]
-
-
-def _transition(_engine: Engine, names: _Names, base: _Base, fields: _Fields) -> event.Event:
-    slot, group, old, new, reason, facts, priority, late_us, took_us = fields
-    master, master_priority, last_advert_us, deadline_us, master_down_us, skew_us, member, faults, track = facts
-    evidence: event.Evidence = {
-        "master": master,
-        "master_priority": master_priority,
-        "own_priority": priority,
-        "last_advert_mono_us": last_advert_us,
-        "deadline_mono_us": deadline_us,
-        "master_down_us": master_down_us or None,
-        "skew_us": skew_us or None,
-        "late_us": late_us or None,
-        "member": names.instance(member) if member is not None else None,
-        "interface": names.interface(slot) if faults else None,
-        "faults": " ".join(faults) or None,
-        "track": names.track(track),
-    }
-    return event.Transition(
-        **base,
-        instance=names.instance(slot),
-        group=names.group(group),
-        old=State(old),
-        new=State(new),
-        reason=reason,
-        evidence={key: value for key, value in evidence.items() if value is not None},
-        priority=priority,
-        late_us=late_us,
-        took_us=took_us,
-    )
-
-
-def _group_transition(_engine: Engine, names: _Names, base: _Base, fields: _Fields) -> event.Event:
-    group, new = fields
-    return event.GroupTransition(**base, group=names.group(group) or f"group {group}", new=State(new))
-
-
-def _master_rx_lower(_engine: Engine, names: _Names, base: _Base, fields: _Fields) -> event.Event:
-    slot, sender, priority = fields
-    return event.MasterRxLowerPriority(**base, instance=names.instance(slot), priority=priority, sender=sender)
-
-
-def _priority_change(_engine: Engine, names: _Names, base: _Base, fields: _Fields) -> event.Event:
-    slot, state, priority = fields
-    return event.PriorityChange(**base, instance=names.instance(slot), state=State(state), priority=priority)
-
-
-def _fault_change(_engine: Engine, names: _Names, base: _Base, fields: _Fields) -> event.Event:
-    slot, faults = fields
-    return event.FaultChange(**base, instance=names.instance(slot), faults=faults)
-
-
-def _address_restored(_engine: Engine, names: _Names, base: _Base, fields: _Fields) -> event.Event:
-    slot, address, interface, count = fields
-    return event.AddressRestored(
-        **base, instance=names.instance(slot), address=address, interface=interface, count=count
-    )
-
-
-def _address_failed(_engine: Engine, names: _Names, base: _Base, fields: _Fields) -> event.Event:
-    slot, address, interface, number, install = fields
-    return event.AddressFailed(
-        **base,
-        instance=names.instance(slot),
-        address=address,
-        interface=interface or names.interface(slot) or "",
-        errno=number,
-        action="install" if install else "withdraw",
-    )
-
-
-def _advert_rejected(_engine: Engine, names: _Names, base: _Base, fields: _Fields) -> event.Event:
-    slot, sender, cause, got, expected = fields
-    detail = f"got {got}, expected {expected}" if got != expected else ""
-    return event.AdvertRejected(**base, instance=names.instance(slot), sender=sender, cause=cause, detail=detail)
-
-
-def _send_failed(_engine: Engine, names: _Names, base: _Base, fields: _Fields) -> event.Event:
-    slot, number = fields
-    return event.SendFailed(**base, instance=names.instance(slot), errno=number)
-
-
-def _listen(_engine: Engine, names: _Names, base: _Base, fields: _Fields) -> event.Event:
-    slot, late_us = fields
-    return event.Late(**base, late_us=late_us, what=f"{names.instance(slot)}: listening before acting")
-
-
-def _late(_engine: Engine, _names: _Names, base: _Base, fields: _Fields) -> event.Event:
-    return event.Late(**base, late_us=fields[0], what="engine thread")
-
-
-def _deleted(_engine: Engine, names: _Names, base: _Base, fields: _Fields) -> event.Event:
-    slot, state = fields
-    return event.Deleted(**base, instance=names.instance(slot), state=State(state))
-
-
-def _resynced(_engine: Engine, _names: _Names, base: _Base, _fields: _Fields) -> event.Event:
-    return event.Resynced(**base, cause="rtnetlink lost messages")
-
-
-def _membership_refused(_engine: Engine, _names: _Names, base: _Base, fields: _Fields) -> event.Event:
-    ifindex, group, number = fields
-    try:
-        interface = socket.if_indextoname(ifindex)
-    except OSError:
-        interface = f"interface {ifindex}"
-    text = f"{interface}: cannot join {group}: {os.strerror(number)}; adverts of other routers are not heard there"
-    # An interface that goes away in the same moment is told as a fault; everything else needs somebody's attention.
-    return event.Notice(**base, level="info" if number == errno.ENODEV else "error", text=text)
-
-
-def _lost(_engine: Engine, _names: _Names, base: _Base, fields: _Fields) -> event.Event:
-    return event.EventsLost(**base, count=fields[0])
-
-
-def _fatal(engine: Engine, _names: _Names, base: _Base, _fields: _Fields) -> event.Event:
-    return event.Fatal(**base, text=engine.failure() or "the engine thread has ended")
-
-
-def _stopped(_engine: Engine, _names: _Names, base: _Base, _fields: _Fields) -> event.Event:
-    return event.Stopped(**base)
-
-
-_MAKERS: dict[str, Callable[[Engine, _Names, _Base, _Fields], event.Event]] = {
-    "Transition": _transition,
-    "GroupTransition": _group_transition,
-    "MasterRxLower": _master_rx_lower,
-    "PriorityChange": _priority_change,
-    "FaultChange": _fault_change,
-    "AddressRestored": _address_restored,
-    "AddressFailed": _address_failed,
-    "AdvertRejected": _advert_rejected,
-    "SendFailed": _send_failed,
-    "ListenAfterLateWakeup": _listen,
-    "Late": _late,
-    "Deleted": _deleted,
-    "Resynced": _resynced,
-    "MembershipRefused": _membership_refused,
-    "Lost": _lost,
-    "Fatal": _fatal,
-    "Stopped": _stopped,
-}

@@ -4,6 +4,7 @@ mod config;
 mod engine;
 mod error;
 mod event;
+mod simulate;
 mod status;
 
 use pyo3::prelude::*;
@@ -15,6 +16,8 @@ mod _core {
 
     #[pymodule_export]
     use crate::engine::Engine;
+    #[pymodule_export]
+    use crate::simulate::Simulation;
 
     /// How the module was compiled: "debug" or "release".
     #[pymodule_export]
