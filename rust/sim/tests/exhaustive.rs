@@ -7,7 +7,8 @@
 //! * a node sleeps for 2.1 s (less than a master down interval) or for 4.9 s (more), which spans further steps; or it is
 //!   suspended for 8.4 s (more than two of them), and what is sent to it meanwhile is lost;
 //! * the next advert of a node reaches nobody;
-//! * the LAN is split between the first node and the others, or healed.
+//! * a LAN is split between the first node and the others, or healed;
+//! * the cable of a node is pulled, or plugged in again (only where the case says so).
 //!
 //! *All* sequences are tried, up to a number of mishaps and steps that the tests below give: a tree whose branches are clones of
 //! one world. After every mishap the branch is also continued by another clone in which everything is repaired, nobody is
@@ -17,12 +18,14 @@
 //! 2. Where everybody preempts, it is the best of those that run.
 //! 3. Only the master holds the address.
 //! 4. Nobody changed its role more often than it had to: twice at most.
+//! 5. All members of a sync group have one state, which is also looked at all the time.
 //!
 //! And at every step, repaired or not: while the LAN is whole and nobody sleeps, two masters do not last longer than it takes
 //! until one of them speaks: an interval, and the skew when it woke late and listens first.
 //!
 //! The first mishap hits a calm world, so more can be said of it: a killed master is replaced after the master down interval, a
-//! stopped one after the skew, at whatever phase it happens; nothing that happens to a backup makes anybody move; and a master that slept through its replacement yields before it speaks.
+//! stopped one after the skew, at whatever phase it happens; nothing that happens to a backup makes anybody move; and a master that slept
+//! through its replacement yields before it speaks.
 //!
 //! A failure names the sequence and prints the trace of that world.
 
@@ -34,7 +37,7 @@ use keepvip_proto::time::{Duration, Instant};
 use keepvip_proto::vrrp::config::RouterConfig;
 use keepvip_proto::vrrp::report::{Reason, State};
 use keepvip_proto::wire::Family;
-use keepvip_sim::{NodeState, World};
+use keepvip_sim::{NodeState, Setup, World};
 
 const STEP: Duration = millis(700);
 const SHORT_SLEEP: Duration = millis(2_100);
@@ -49,14 +52,20 @@ enum Mishap {
     Sleep(usize, Duration),
     Suspend(usize),
     LoseNext(usize),
-    Split,
-    Heal,
+    Split(usize),
+    Heal(usize),
+    Pull(usize, usize),
+    Plug(usize, usize),
 }
 
 /// What is explored: the first state, and what may be expected of the end.
 struct Case {
     world: World,
     nodes: usize,
+    /// LANs, and routers of each node: one for each LAN, all in one sync group.
+    lans: usize,
+    /// Cables are pulled.
+    pulls: bool,
     /// The best of those that run ends as master.
     best_wins: bool,
     /// Longest time from repair to a single master.
@@ -77,7 +86,7 @@ struct Limits {
 struct Branch {
     world: World,
     path: Vec<(usize, Mishap)>,
-    split: bool,
+    split: Vec<bool>,
     /// Since when there were two masters that should know of each other.
     doubled: Option<Instant>,
 }
@@ -86,7 +95,7 @@ fn explore(case: &Case, limits: Limits) -> usize {
     let root = Branch {
         world: case.world.clone(),
         path: vec![],
-        split: false,
+        split: vec![false; case.lans],
         doubled: None,
     };
     let mut stack = vec![(root, 0)];
@@ -96,7 +105,7 @@ fn explore(case: &Case, limits: Limits) -> usize {
             continue;
         }
         if branch.path.len() < limits.mishaps {
-            for mishap in possible(&branch, case.nodes) {
+            for mishap in possible(case, &branch) {
                 let mut next = branch.clone();
                 next.path.push((step, mishap));
                 happen(&mut next, mishap);
@@ -116,9 +125,24 @@ fn explore(case: &Case, limits: Limits) -> usize {
     tried
 }
 
-fn possible(branch: &Branch, nodes: usize) -> Vec<Mishap> {
-    let mut all = vec![if branch.split { Mishap::Heal } else { Mishap::Split }];
-    for id in 0..nodes {
+fn possible(case: &Case, branch: &Branch) -> Vec<Mishap> {
+    let mut all: Vec<_> = (0..case.lans)
+        .map(|lan| {
+            if branch.split[lan] {
+                Mishap::Heal(lan)
+            } else {
+                Mishap::Split(lan)
+            }
+        })
+        .collect();
+    for id in 0..case.nodes {
+        for lan in (0..case.lans).filter(|_| case.pulls) {
+            all.push(if branch.world.node(id).links_up(lan) {
+                Mishap::Pull(id, lan)
+            } else {
+                Mishap::Plug(id, lan)
+            });
+        }
         match branch.world.node(id).state {
             NodeState::Running => all.extend([
                 Mishap::Kill(id),
@@ -146,10 +170,11 @@ fn happen(branch: &mut Branch, mishap: Mishap) {
         Mishap::Sleep(id, span) => world.pause(id, span),
         Mishap::Suspend(id) => world.suspend(id, SUSPENSION),
         Mishap::LoseNext(id) => world.lose_next(id),
-        Mishap::Split | Mishap::Heal => {
-            branch.split = mishap == Mishap::Split;
-            world.split(0, &[0], branch.split);
+        Mishap::Split(lan) | Mishap::Heal(lan) => {
+            branch.split[lan] = mishap == Mishap::Split(lan);
+            world.split(lan, &[0], branch.split[lan]);
         }
+        Mishap::Pull(id, lan) | Mishap::Plug(id, lan) => world.set_link(id, lan, mishap == Mishap::Plug(id, lan)),
     }
 }
 
@@ -158,7 +183,8 @@ fn run(case: &Case, branch: &mut Branch, span: Duration) {
     let end = branch.world.now() + span;
     while branch.world.now() < end {
         branch.world.run(millis(50).min(end.since(branch.world.now())));
-        let disturbed = branch.split
+        check_groups(case, branch);
+        let disturbed = branch.split.contains(&true)
             || (0..case.nodes)
                 .map(|id| branch.world.node(id))
                 .any(|node| node.state == NodeState::Paused || node.loses_next());
@@ -176,10 +202,31 @@ fn run(case: &Case, branch: &mut Branch, span: Duration) {
     }
 }
 
+fn check_groups(case: &Case, branch: &Branch) {
+    for id in 0..case.nodes {
+        for slot in 1..u32::try_from(case.lans).unwrap() {
+            assert_eq!(
+                branch.world.state(id, 0),
+                branch.world.state(id, slot),
+                "members of node {id} after {:?}\n{}",
+                branch.path,
+                branch.world.trace_text()
+            );
+        }
+    }
+}
+
 fn check_repaired(case: &Case, branch: &Branch) {
     let mut branch = branch.clone();
-    if branch.split {
-        happen(&mut branch, Mishap::Heal);
+    for lan in 0..case.lans {
+        if branch.split[lan] {
+            happen(&mut branch, Mishap::Heal(lan));
+        }
+        for id in 0..case.nodes {
+            if !branch.world.node(id).links_up(lan) {
+                happen(&mut branch, Mishap::Plug(id, lan));
+            }
+        }
     }
     // Whoever sleeps wakes up by itself; then the dead are started, and nothing else happens.
     run(case, &mut branch, SUSPENSION);
@@ -229,7 +276,7 @@ fn check_first(case: &Case, calm: &World, mishap: Mishap) {
     let mut branch = Branch {
         world: calm.clone(),
         path: vec![(0, mishap)],
-        split: false,
+        split: vec![false; case.lans],
         doubled: None,
     };
     let config = &calm.setup(1 - master.min(1)).routers[0];
@@ -283,16 +330,27 @@ fn check_first(case: &Case, calm: &World, mishap: Mishap) {
             same!(world, sent(world), before);
         }
         // The others have no single right outcome before they are repaired.
-        Mishap::Kill(_) | Mishap::Stop(_) | Mishap::Start(_) | Mishap::Split | Mishap::Heal => {}
+        Mishap::Kill(_)
+        | Mishap::Stop(_)
+        | Mishap::Start(_)
+        | Mishap::Split(_)
+        | Mishap::Heal(_)
+        | Mishap::Pull(..)
+        | Mishap::Plug(..) => {}
     }
 }
 
 fn case(configs: Vec<RouterConfig>, best_wins: bool) -> Case {
-    let nodes = configs.len();
-    let interval = configs[0].advert_interval;
-    let worst = configs.iter().map(|config| config.priority).min().unwrap();
-    let skew = RouterConfig::skew(configs[0].version, worst, interval);
-    let mut world = World::new(configs.into_iter().map(alone).collect(), 1, 1);
+    case_of(configs.into_iter().map(alone).collect(), best_wins)
+}
+
+fn case_of(setups: Vec<Setup>, best_wins: bool) -> Case {
+    let (nodes, lans) = (setups.len(), setups[0].routers.len());
+    let first = setups[0].routers[0].clone();
+    let worst = setups.iter().map(|setup| setup.routers[0].priority).min().unwrap();
+    let interval = first.advert_interval;
+    let skew = RouterConfig::skew(first.version, worst, interval);
+    let mut world = World::new(setups, lans, 1);
     for id in 0..nodes {
         world.start(id);
     }
@@ -301,6 +359,8 @@ fn case(configs: Vec<RouterConfig>, best_wins: bool) -> Case {
     Case {
         world,
         nodes,
+        lans,
+        pulls: false,
         best_wins,
         // A down time, one more for whoever listened first, and another to preempt.
         settle: interval.times(12),
@@ -351,5 +411,24 @@ fn three_nodes() {
         vec![first_master(router(0, 7, 100)), router(0, 7, 99), router(0, 7, 98)],
         true,
     );
+    explore(&case, WIDE);
+}
+
+#[test]
+fn cables_too() {
+    let mut case = case(vec![first_master(router(0, 7, 100)), router(0, 7, 99)], true);
+    case.pulls = true;
+    explore(&case, WIDE);
+}
+
+#[test]
+fn a_sync_group_on_two_lans() {
+    let setup = |priority, wish: fn(RouterConfig) -> RouterConfig| Setup {
+        routers: [0, 1].map(|lan| wish(router(lan, 7, priority))).to_vec(),
+        groups: vec![vec![0, 1]],
+        ..Setup::default()
+    };
+    let mut case = case_of(vec![setup(100, first_master), setup(99, |config| config)], true);
+    case.pulls = true;
     explore(&case, WIDE);
 }
