@@ -10,6 +10,7 @@ use keepvip_proto::vrrp::track::{TrackId, TrackValue};
 use crate::ring::{self, ApplyCommand, Command, CommandSink, Record, RecordSource};
 use crate::runtime::Runtime;
 use crate::status::{PublishedThreadStatus, ThreadStatus};
+use crate::sys::clock;
 use crate::sys::eventfd::EventFd;
 use crate::sys::sched;
 
@@ -65,6 +66,7 @@ impl Engine {
         let (commands, command_source) = ring::commands()?;
         let (record_sink, records) = ring::records()?;
         let status = Arc::new(ThreadStatus::default());
+        status.sleeps_until(Some(clock::now()));
         let runtime = Runtime::open(
             command_source,
             record_sink,

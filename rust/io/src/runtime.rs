@@ -397,7 +397,8 @@ impl Runtime {
         if !self.backlog.overdue {
             self.timer.arm(at)?;
         }
-        self.thread.sleeps_until(at);
+        // A deadline "at once" is the start of the clock: published as it is, it would look like a hang since then.
+        self.thread.sleeps_until(at.map(|at| at.max(now)));
         Ok(())
     }
 

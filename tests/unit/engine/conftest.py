@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -91,6 +92,6 @@ def running(netns: NetworkNamespace) -> Iterator[Running]:
     """An engine in that namespace."""
     running = Running(netns)
     yield running
-    if running.engine.alive():
+    with contextlib.suppress(RuntimeError):  # it has ended already
         running.engine.stop()
     running.engine.join()

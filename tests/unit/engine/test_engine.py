@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -148,6 +149,16 @@ def test_a_failure_is_told_and_the_addresses_are_gone(running: Running) -> None:
     assert not running.engine.alive()
     assert "10.10.0.51" not in running.addresses()
     assert running.engine.drain() == []
+
+
+def test_a_busy_engine_is_alive_all_the_time(running: Running) -> None:
+    """Work "at once" is no deadline that was missed since the start of the clock."""
+    for count in range(100, 110):
+        running.engine.apply(config(*(instance(f"VI_{vrid}", vrid) for vrid in range(1, count))))
+        until_s = time.monotonic() + 0.2
+        while time.monotonic() < until_s:
+            assert running.engine.alive()
+        running.engine.drain()
 
 
 def test_faults_are_named(running: Running) -> None:
