@@ -8,8 +8,10 @@ it in the environment that make has built.
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +28,9 @@ PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 # Output as it comes: a test that hangs shall be seen to hang.
 ENVIRONMENT = {**os.environ, "PYTHONUNBUFFERED": "1"}
+
+# No step takes half of it on two cores: what runs longer hangs.
+LIMIT_S = 900
 
 CARGO_RESULT = re.compile(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored")
 PYTEST_COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?|xfailed)\b")
@@ -48,23 +53,38 @@ class Step:
         print(f"\n==> {self.name}: {' '.join(self.command)}", flush=True)
         start_s = time.monotonic()
         try:
-            with subprocess.Popen(
+            process = subprocess.Popen(
                 self.command,
                 cwd=ROOT,
+                env=ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-            ) as process:
-                assert process.stdout is not None
-                for line in process.stdout:
-                    print(line, end="", flush=True)
-                    self._count(line)
-                self.status = process.wait()
+                start_new_session=True,
+            )
         except FileNotFoundError as error:
             print(error)
             self.status = 127
+            return
+        end = threading.Timer(LIMIT_S, self._end, [process])
+        end.start()
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                print(line, end="", flush=True)
+                self._count(line)
+            self.status = process.wait()
+        except KeyboardInterrupt:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        finally:
+            end.cancel()
         self.took_s = time.monotonic() - start_s
+
+    def _end(self, process: subprocess.Popen[str]) -> None:
+        print(f"\n{self.name}: not done within {LIMIT_S} s, killed", flush=True)
+        os.killpg(process.pid, signal.SIGKILL)
 
     def _count(self, line: str) -> None:
         if match := CARGO_RESULT.search(line):
