@@ -269,6 +269,28 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     stats: dict[str, int]
 
 
+class TrackedStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A tracked thing as it is known now."""
+
+    kind: str
+    name: str
+    value: str | int
+    """`good`, `bad`, `unknown` (no result yet), `ignored` (it cannot be found out)."""
+    detail: str
+    """What the last result was, or why there is none."""
+    ok: bool | None
+    """Whether the last result was a success; None without one."""
+    progress: str
+    """Results on the way to another value: `1 of 3 failures`."""
+    result_ns: int | None
+    """When the last result came, wall clock."""
+    running_us: int | None
+    """How long the present run takes so far."""
+    counters: dict[str, int]
+    instances: tuple[str, ...]
+    """Who tracks it."""
+
+
 class EngineSnapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """State of the whole engine, read from what it last published (never from the thread itself).
 

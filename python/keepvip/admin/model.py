@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from keepvip.event import TrackedStatus  # noqa: TC001  (msgspec resolves annotations at run time)
+
 __all__ = [
     "ConfigView",
     "DaemonView",
@@ -140,6 +142,8 @@ class Status(_Answer, frozen=True, kw_only=True):
     """Scripts and mails since the start, by what became of them."""
     groups: list[GroupView]
     instances: list[InstanceView]
+    tracked: list[TrackedStatus]
+    """Everything that instances track, interfaces apart."""
 
 
 class TransitionView(_Answer, frozen=True, kw_only=True):

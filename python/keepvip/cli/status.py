@@ -43,6 +43,8 @@ def _show(answer: dict[str, Any]) -> None:
         screen.print(_table(answer["instances"], now_ns))
     else:
         screen.print("No virtual routers are configured.")
+    if answer["tracked"]:
+        screen.print(_tracked_table(answer["tracked"], now_ns))
     for problem in answer["health"]["problems"]:
         screen.print(f"[bold red]![/] {_plain(problem)}")
     if answer["health"]["ok"]:
@@ -77,6 +79,29 @@ def _table(instances: list[dict[str, Any]], now_ns: int) -> Table:
     for instance in instances:
         row = _row(instance, now_ns)
         table.add_row(*([_plain(instance["group"] or "")] if grouped else []), *row)
+    return table
+
+
+_VALUE_STYLES = {"good": "green", "bad": "bold red"}
+
+
+def _tracked_table(tracked: list[dict[str, Any]], now_ns: int) -> Table:
+    from rich import box  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("TRACKED", no_wrap=True, style="bold")
+    table.add_column("IS", no_wrap=True)
+    table.add_column("SEEN", justify="right", no_wrap=True)
+    table.add_column("BY")
+    table.add_column("WHAT WAS SEEN", ratio=1)
+    for thing in tracked:
+        value = str(thing["value"])
+        style = _VALUE_STYLES.get(value, "yellow")
+        age = ago(thing["result_ns"], now_ns) if thing["result_ns"] is not None else "-"
+        seen = ", ".join(text for text in (thing["detail"], thing["progress"]) if text)
+        by = _plain(", ".join(thing["instances"]))
+        table.add_row(_plain(f"{thing['kind']} {thing['name']}"), f"[{style}]{value}[/]", age, by, _plain(seen))
     return table
 
 

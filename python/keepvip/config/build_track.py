@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from keepvip.config.build_script import ScriptDefaults
+    from keepvip.config.keyword import Block
     from keepvip.config.model import SyncGroup, VrrpInstance
     from keepvip.config.settings import Context, Setting, Settings
     from keepvip.config.tree import Node
@@ -195,10 +196,10 @@ class _Lines:
         found: dict[tuple[str, str], Track] = {}
         for keyword, kind in LINES.items():
             setting = settings.get(keyword)
-            if setting is None or setting.keyword.support is not ACTS:
+            if setting is None or setting.keyword.block is None or setting.keyword.support is not ACTS:
                 continue
             for node in (node for block in setting.all() for node in block.node.children or ()):
-                track = self._line(owner, setting, kind, node, head)
+                track = self._line(owner, setting.keyword.block, kind, node, head)
                 if track is None:
                     continue
                 first = found.setdefault((kind, track.name), track)
@@ -208,27 +209,18 @@ class _Lines:
                     self.ctx.first_wins(f"`{track.name}`", node, self.nodes[id(first)])
         return list(found.values())
 
-    def _line(self, owner: str, setting: Setting, kind: str, node: Node, head: Node) -> Track | None:
+    def _line(self, owner: str, block: Block, kind: str, node: Node, head: Node) -> Track | None:
         name = node.keyword
+        options = read_options(self.ctx, node, (name, *node.args), 1, block.keywords, block.entry_name)
         weight, reverse = 0, False
         if kind == INTERFACE:
-            if not self.ctx.interface_exists(name):
-                self.ctx.diagnostics.error(
-                    "unknown-interface",
-                    f"{owner} tracks `{name}`, but there is no such interface: it is ignored",
-                    node.span,
-                    hint=self.ctx.interface_hint(name) or "with dynamic_interfaces it need not exist yet",
-                )
+            if not self._exists(owner, node):
                 return None
         else:
             thing = self._object(owner, kind, node, head)
             if thing is None:
                 return None
             weight, reverse = thing.weight, thing.reverse
-        block = setting.keyword.block
-        options = read_options(
-            self.ctx, node, (name, *node.args), 1, block.keywords if block else {}, block.entry_name if block else ""
-        )
         if options is None:
             return None
         if "weight" in options:
@@ -238,6 +230,18 @@ class _Lines:
             if sense:
                 reverse = sense[0] == "reverse"
         return Track(kind=kind, name=name, weight=weight, reverse=reverse)
+
+    def _exists(self, owner: str, node: Node) -> bool:
+        name = node.keyword
+        if self.ctx.interface_exists(name):
+            return True
+        self.ctx.diagnostics.error(
+            "unknown-interface",
+            f"{owner} tracks `{name}`, but there is no such interface: it is ignored",
+            node.span,
+            hint=self.ctx.interface_hint(name) or "with dynamic_interfaces it need not exist yet",
+        )
+        return False
 
     def _object(self, owner: str, kind: str, node: Node, head: Node) -> _Object | None:
         name = node.keyword

@@ -85,6 +85,9 @@ class Lint:
 
     def scripts(self) -> Iterator[Script]:
         """Every script, each place once."""
+        for tracked in self.config.track_scripts:
+            if tracked.opens is None:
+                yield tracked.script
         owners: list[NotifyScripts] = [instance.notify for instance in self.config.instances]
         owners += [group.notify for group in self.config.sync_groups]
         for notify in owners:

@@ -21,6 +21,7 @@ __all__ = ["FieldChange", "GroupChange", "InstanceChange", "Plan", "plan"]
 
 _SECRET = frozenset({"authentication"})
 _ADDRESS_FIELDS = frozenset({"addresses", "excluded"})
+_LONG = frozenset({"tracks"})
 
 
 class FieldChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +72,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     groups_added: tuple[str, ...] = ()
     groups_removed: tuple[str, ...] = ()
     groups_changed: tuple[GroupChange, ...] = ()
+    scripts_added: tuple[str, ...] = ()
+    """Tracked scripts."""
+    scripts_removed: tuple[str, ...] = ()
+    scripts_changed: tuple[str, ...] = ()
     globals_changed: tuple[FieldChange, ...] = ()
 
     @property
@@ -92,6 +97,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         found += [f"- sync group {name}" for name in self.groups_removed]
         for group in self.groups_changed:
             found.append(f"~ sync group {group.name}: {'; '.join(_group_steps(group))}")
+        found += [f"+ track script {name}" for name in self.scripts_added]
+        found += [f"- track script {name}" for name in self.scripts_removed]
+        found += [f"~ track script {name}: its settings changed" for name in self.scripts_changed]
         found += [f"~ global {change}" for change in self.globals_changed]
         return found
 
@@ -118,6 +126,8 @@ def plan(old: Config, new: Config) -> Plan:
             changed.append(change)
     groups_before = {group.name: group for group in old.sync_groups}
     groups_after = {group.name: group for group in new.sync_groups}
+    scripts_before = {script.name: script for script in old.track_scripts}
+    scripts_after = {script.name: script for script in new.track_scripts}
     gone = set(removed)
     return Plan(
         added=added,
@@ -128,6 +138,11 @@ def plan(old: Config, new: Config) -> Plan:
         groups_added=_only_in(groups_after, groups_before),
         groups_removed=_only_in(groups_before, groups_after),
         groups_changed=tuple(_group_changes(groups_before, groups_after)),
+        scripts_added=_only_in(scripts_after, scripts_before),
+        scripts_removed=_only_in(scripts_before, scripts_after),
+        scripts_changed=tuple(
+            name for name, script in scripts_after.items() if name in scripts_before and scripts_before[name] != script
+        ),
         globals_changed=tuple(_field_changes(old.global_defs, new.global_defs)),
     )
 
@@ -143,7 +158,7 @@ def _instance_change(was: VrrpInstance, now: VrrpInstance) -> InstanceChange | N
             continue
         if isinstance(old, Unicast) and isinstance(new, Unicast):
             fields += _unicast_changes(old, new)
-        elif field in _SECRET or isinstance(old, msgspec.Struct) or isinstance(new, msgspec.Struct):
+        elif field in _SECRET | _LONG or isinstance(old, msgspec.Struct) or isinstance(new, msgspec.Struct):
             hidden.append(field)
         else:
             fields.append(_changed(field, old, new))

@@ -76,6 +76,7 @@ class Answers:
             notify=service.notify_counters(),
             groups=views.groups(snapshot, service.config),
             instances=views.instances(snapshot, service.config, service.journal),
+            tracked=service.trackers.status(),
         )
 
     def health(self) -> Health:

@@ -182,6 +182,7 @@ def _acquire(paths: Sequence[Path], *, already: int) -> tuple[PidFile, ...]:
 def _run(start: _Start, launch: background.Launch) -> int:
     """The part after going to the background. Raises `_StartRefusedError` when the engine cannot start."""
     from keepvip.engine import DEFAULT_RT_PRIORITY, Engine  # noqa: PLC0415  (not needed to refuse a configuration)
+    from keepvip.track.first import first_values  # noqa: PLC0415
 
     defs = start.config.global_defs
     messages = _once("startup_script", defs.startup_script, defs.startup_script_timeout_s, defs)
@@ -195,7 +196,7 @@ def _run(start: _Start, launch: background.Launch) -> int:
         raise _StartRefusedError(_os_status(error), f"the engine cannot start: {_strerror(error)}{needed}") from error
     try:
         try:
-            engine.apply(start.config)
+            engine.apply(start.config, first_values(start.config))
             for pid_file in start.pid_files:
                 pid_file.write()
             sinks = open_sinks(start.settings.log)

@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import msgspec
 
     from keepvip.config.model import Config
-    from keepvip.event import EngineSnapshot, Event
+    from keepvip.event import EngineSnapshot, Event, TrackKey, TrackValue
 
 __all__ = ["ENGINE_STOP_S", "EnginePort", "NotifierPort"]
 
@@ -24,8 +26,11 @@ class EnginePort(Protocol):
 
     notices: list[str]
 
-    def apply(self, config: Config) -> None:
+    def apply(self, config: Config, values: Mapping[TrackKey, TrackValue] | None = None) -> None:
         """Takes over a configuration; unchanged instances are not touched. Raises ValueError, nothing changed then."""
+
+    def track(self, kind: str, name: str, value: TrackValue) -> None:
+        """Tells the value of a tracked thing; returns at once."""
 
     def fileno(self) -> int:
         """Readable when events wait."""

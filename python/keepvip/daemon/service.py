@@ -25,6 +25,7 @@ from keepvip.daemon.systemd import Systemd
 from keepvip.event import EventsLost, Fatal, Notice, Stopped
 from keepvip.observe.feed import Feed
 from keepvip.observe.journal import Journal
+from keepvip.track.trackers import Trackers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +78,7 @@ class Service:
         )  # fmt: skip
         self._make_notifier = notifier
         self._notifier: NotifierPort | None = None
+        self.trackers = Trackers(engine.track, self.publish)
         self._sysctl = PromoteSecondaries() if sysctl is None else sysctl
         self._event_log = EventLog()
         self._event_log.configure(self.config)
@@ -96,6 +98,7 @@ class Service:
         self._began_s = time.monotonic()
         self._notifier = notifier = self._make_notifier(self.config)
         notifier.start()
+        self.trackers.configure(self.config)
         self._sysctl.apply(_promoted(self.config))
         loop.add_reader(self.engine.fileno(), self.read_events)
         self._install_signals(loop)
@@ -180,7 +183,8 @@ class Service:
         self.publish(Notice(seq=0, at_ns=time.time_ns(), mono_us=time.monotonic_ns() // 1000, level=level, text=text))
 
     def _apply(self, config: Config) -> None:
-        self.engine.apply(config)
+        self.engine.apply(config, self.trackers.new_values(config))
+        self.trackers.configure(config)
         self._event_log.configure(config)
         self._sysctl.apply(_promoted(config))
         if self._notifier is not None:
@@ -232,6 +236,7 @@ class Service:
         else:
             self.engine.join()
         loop.remove_reader(self.engine.fileno())
+        await self.trackers.stop()
         if self._notifier is not None:
             await self._notifier.stop(NOTIFY_STOP_S)
         self.lag.stop()

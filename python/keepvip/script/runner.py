@@ -44,6 +44,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     exit_code: int | None = None
     signal: int | None = None
     detail: str = ""
+    stuck: bool = False
+    """It outlives SIGKILL: its process is still there."""
 
     @property
     def ok(self) -> bool:
@@ -117,6 +119,7 @@ class Running:
                 exit_code=end.exit_code,
                 signal=end.signal,
                 detail=detail,
+                stuck=end.stuck,
             )
         if end.signal is not None:
             return Outcome(ending=Ending.SIGNALLED, took_us=end.took_us, signal=end.signal)

@@ -63,7 +63,7 @@ def test_a_dotted_name_narrows() -> None:
 
 
 def test_a_keyword_in_a_block_that_does_nothing_does_nothing() -> None:
-    (entry,) = find("vrrp_script.interval")
+    (entry,) = find("vrrp_track_process.quorum")
     assert entry.keyword.support.kind == "acts"
     assert support_text(entry.support).startswith("not supported yet")
 

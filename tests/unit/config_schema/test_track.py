@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from keepvip.config.model import Config, Track
+from keepvip.config.model import Config, Track, TrackScript
 
 if TYPE_CHECKING:
     from keepvip.config.load import LoadResult
@@ -91,3 +91,92 @@ def test_a_group_may_track_the_interface_of_a_member_that_does_not_follow_it(com
     group = GROUP % "track_interface {\neth0 weight 3\n}\n"
     result = compiled(instance("dont_track_primary") + instance("", "b", 6) + group)
     assert (tracks(result), tracks(result, "b")) == ((interface("eth0", 3),), ())
+
+
+def script(name: str = "chk", lines: str = "", command: str = '"/bin/true x"') -> str:
+    return f"vrrp_script {name} {{\nscript {command}\n{lines}\n}}\n"
+
+
+def found_script(result: LoadResult) -> TrackScript:
+    assert result.config is not None
+    (found,) = result.config.track_scripts
+    return found
+
+
+def test_settings_of_a_script(compiled: Compile) -> None:
+    lines = "interval 0.25\ntimeout 3\nrise 2\nfall 4\ninit_fail\nuser root wheel\nweight -20 reverse"
+    result = compiled(script(lines=lines) + instance("track_script {\nchk\n}"))
+    found = found_script(result)
+    assert (found.name, found.script.argv, found.script.user, found.script.group, found.opens) == (
+        "chk", ("/bin/true", "x"), "root", "wheel", None,
+    )  # fmt: skip
+    assert (found.interval_us, found.timeout_us, found.rise, found.fall, found.init_fail) == (
+        250_000, 3_000_000, 2, 4, True,
+    )  # fmt: skip
+    assert tracks(result) == (Track(kind="script", name="chk", weight=-20, reverse=True),)
+
+
+def test_defaults_of_a_script(compiled: Compile) -> None:
+    result = compiled(script(lines="interval 7") + instance("track_script {\nchk\n}"))
+    found = found_script(result)
+    assert (found.timeout_us, found.rise, found.fall, found.init_fail) == (7_000_000, 1, 1, False)
+    assert tracks(result) == (Track(kind="script", name="chk"),)
+
+
+def test_a_path_to_open_is_no_command(compiled: Compile) -> None:
+    result = compiled(script(command='"</run/up"') + instance("track_script {\nchk\n}"))
+    assert found_script(result).opens == "/run/up"
+
+
+@pytest.mark.parametrize(
+    ("line", "weight", "reverse"),
+    [
+        ("chk", 5, True),
+        ("chk weight 7", 7, True),
+        ("chk weight 7 noreverse", 7, False),
+        ("chk weight 0 reverse", 0, True),
+        ("chk weight -254", -253, True),
+    ],
+)
+def test_a_line_may_have_another_weight(compiled: Compile, line: str, weight: int, reverse: bool) -> None:
+    result = compiled(script(lines="weight 5 reverse") + instance(f"track_script {{\n{line}\n}}"))
+    assert tracks(result) == (Track(kind="script", name="chk", weight=weight, reverse=reverse),)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (instance("track_script {\nchk\n}") + script(), ["defined-too-late", "not-tracked"]),
+        (instance("track_script {\nchk\n}"), ["unknown-tracker"]),
+        (
+            "vrrp_script chk {\ninterval 1\n}\n" + instance("track_script {\nchk\n}"),
+            ["missing-keyword", "unknown-tracker"],
+        ),
+        (script(command='""') + instance("track_script {\nchk\n}"), ["empty-script", "unknown-tracker"]),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_tracked_is_left_out(compiled: Compile, text: str, found: list[str]) -> None:
+    result = compiled(text)
+    assert tracks(result) == ()
+    assert [code for code in codes(result) if code != "script-security-off"] == found
+
+
+def test_the_first_of_two_scripts_of_a_name_is_meant(compiled: Compile) -> None:
+    result = compiled(script() + script(lines="interval 9") + instance("track_script {\nchk\n}"))
+    assert found_script(result).interval_us == 1_000_000
+    assert "duplicate-name" in codes(result)
+
+
+def test_scripts_that_nobody_tracks_are_not_run(compiled: Compile) -> None:
+    result = compiled(script() + instance(""))
+    assert result.config is not None
+    assert (result.config.track_scripts, codes(result)) == ((), ["not-tracked"])
+
+
+def test_weighted_scripts_of_members_are_dropped_and_those_of_the_group_stay(compiled: Compile) -> None:
+    scripts = script() + script("other")
+    group = GROUP % "track_script {\nother weight 3\n}\n"
+    member = instance("track_script {\nchk weight 2\nother\n}")
+    result = compiled(scripts + member + instance("track_script {\nchk\n}", "b", 6) + group)
+    assert tracks(result) == (Track(kind="script", name="other"),)
+    assert tracks(result, "b") == (Track(kind="script", name="chk"), Track(kind="script", name="other", weight=3))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keepvip.config.diagnostic import Diagnostics
 from keepvip.config.model import Config, VrrpInstance
 from keepvip.daemon.loading import Loaded
-from keepvip.event import EngineSnapshot, Event, Fatal, Stopped
+from keepvip.event import EngineSnapshot, Event, Fatal, Stopped, TrackKey, TrackValue
 from keepvip.notify.counters import NotifyCounters
 
 from . import make
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def now() -> dict[str, int]:
@@ -31,13 +34,19 @@ class FakeEngine:
         self.shot = make.snapshot(make.status())
         self.is_alive = True
         self.hangs = False
+        self.tracked: list[tuple[str, str, TrackValue]] = []
         self._events: list[Event] = []
         self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
-    def apply(self, config: Config) -> None:
+    def apply(self, config: Config, values: Mapping[TrackKey, TrackValue] | None = None) -> None:
         if self.refuse is not None:
             raise ValueError(self.refuse)
         self.applied.append(config)
+        for (kind, name), value in (values or {}).items():
+            self.track(kind, name, value)
+
+    def track(self, kind: str, name: str, value: TrackValue) -> None:
+        self.tracked.append((kind, name, value))
 
     def fileno(self) -> int:
         return self._fd

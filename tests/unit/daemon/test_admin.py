@@ -82,6 +82,7 @@ class FakeSubject:
             notify={},
             groups=views.groups(self.snapshot, CONFIG),
             instances=views.instances(self.snapshot, CONFIG, self.journal),
+            tracked=[],
         )  # fmt: skip
 
     def health(self) -> Health:

@@ -163,9 +163,8 @@ ROOT = Block(
             "none",
             "A",
             "1.1.13",
-            _TRACKING,
-            "add",
-            VRRP_SCRIPT,
+            duplicates="add",
+            block=VRRP_SCRIPT,
         ),
         Keyword(
             "vrrp_track_process",
