@@ -236,9 +236,10 @@ class Service:
         else:
             self.engine.join()
         loop.remove_reader(self.engine.fileno())
-        await self.trackers.stop()
+        ends = [self.trackers.stop()]
         if self._notifier is not None:
-            await self._notifier.stop(NOTIFY_STOP_S)
+            ends.append(self._notifier.stop(NOTIFY_STOP_S))
+        await asyncio.gather(*ends)
         self.lag.stop()
         self.feed.close()
         _log.info("Stopped")

@@ -24,7 +24,7 @@ STOP_WAIT_S = 1.0
 
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
-SUBSYSTEMS = ("keepvip.admin", "keepvip.config", "keepvip.daemon", "keepvip.notify", "keepvip.vrrp")
+SUBSYSTEMS = ("keepvip.admin", "keepvip.config", "keepvip.daemon", "keepvip.notify", "keepvip.track", "keepvip.vrrp")
 """Loggers of keepvip, known also before they have logged anything."""
 
 

@@ -29,7 +29,7 @@ from keepvip.admin.model import (
 )
 from keepvip.admin.server import MAX_CONNECTIONS, AdminServer, SocketInUseError
 from keepvip.config.model import Config, SyncGroup, Unicast, UnicastPeer, VirtualAddress, VrrpInstance
-from keepvip.event import Notice, State
+from keepvip.event import Notice, State, TrackedStatus
 from keepvip.observe.feed import Feed
 from keepvip.observe.journal import Journal
 
@@ -64,6 +64,7 @@ class FakeSubject:
         self.snapshot = make.snapshot(make.status("VI_1"), make.status("VI_2", vrid=2))
         self.reload_ok = True
         self.broken = False
+        self.tracked: list[TrackedStatus] = []
 
     def status(self) -> Status:
         if self.broken:
@@ -82,7 +83,7 @@ class FakeSubject:
             notify={},
             groups=views.groups(self.snapshot, CONFIG),
             instances=views.instances(self.snapshot, CONFIG, self.journal),
-            tracked=[],
+            tracked=self.tracked,
         )  # fmt: skip
 
     def health(self) -> Health:

@@ -16,7 +16,7 @@ from keepvip.admin.api import Api
 from keepvip.admin.server import AdminServer
 from keepvip.cli.commands import cli
 from keepvip.cli.common import ago, clock
-from keepvip.event import Notice, State
+from keepvip.event import Notice, State, TrackedStatus
 
 from . import make
 from .test_admin import FakeSubject
@@ -85,6 +85,25 @@ async def test_status_of_unicast(asked: Asked) -> None:
     instances = {one["name"]: one for one in json.loads((await asked.run("status", "--json")).output)["instances"]}
     assert instances["VI_3"]["peers"] == ["10.0.0.12"]
     assert instances["VI_1"]["peers"] is None
+
+
+async def test_status_of_tracked_things(asked: Asked) -> None:
+    asked.subject.tracked = [
+        TrackedStatus(
+            kind="script", name="chk", value="good", detail="timed out after 0.300 s", ok=False,
+            progress="1 of 3 failures",
+            result_ns=-2 * 10**9, running_us=None, counters={"timed_out": 1}, instances=("VI_1", "VI_2"),
+        ),
+        TrackedStatus(
+            kind="script", name="[new]", value="unknown", detail="no result yet", ok=None, progress="", result_ns=None,
+            running_us=100, counters={}, instances=("VI_1",),
+        ),
+    ]  # fmt: skip
+    output = " ".join((await asked.run("status")).output.split())
+    assert "script chk good 2 s VI_1, VI_2 timed out after 0.300 s, 1 of 3 failures" in output
+    assert "script [new] unknown - VI_1 no result yet" in output
+    (first, _) = json.loads((await asked.run("status", "--json")).output)["tracked"]
+    assert (first["value"], first["ok"], first["counters"]) == ("good", False, {"timed_out": 1})
 
 
 async def test_status_json(asked: Asked) -> None:
