@@ -96,9 +96,9 @@ class Engine:
 class Simulation:
     """Several nodes with the real core on simulated LANs, with virtual time; nothing of the host is touched.
 
-    A node is its instances in the order of their slots, what they track by slot, the slots of its sync groups, and the
-    names of its interfaces, one for each LAN. Raises ValueError for a value that does not fit; the methods raise
-    IndexError for a node or LAN that does not exist.
+    A node is its instances in the order of their slots, what they track by slot, the slots of its sync groups, the
+    names of its interfaces, one for each LAN, and its start-up delay in µs. Raises ValueError for a value that does
+    not fit; the methods raise IndexError for a node or LAN that does not exist.
     """
 
     def __new__(
@@ -110,6 +110,7 @@ class Simulation:
                 Mapping[int, Sequence[tuple[str | int, int, bool]]],
                 Sequence[Sequence[int]],
                 Sequence[str],
+                int,
             ]
         ],
         lans: int,
@@ -131,6 +132,9 @@ class Simulation:
     def pause(self, node: int, span_us: int) -> None:
         """The node is not scheduled for a while."""
 
+    def suspend(self, node: int, span_us: int) -> None:
+        """As `pause`, and what is sent to it meanwhile is lost: a virtual machine that is suspended."""
+
     def set_link(self, node: int, lan: int, up: bool) -> None:
         """Pulls or plugs a cable."""
 
@@ -140,8 +144,11 @@ class Simulation:
     def set_loss(self, lan: int, per_mille: int) -> None:
         """Packets that a LAN loses, of a thousand."""
 
-    def set_track(self, node: int, number: int, good: bool) -> None:
-        """The value of a tracked thing."""
+    def set_track(self, node: int, number: int, value: str | int) -> None:
+        """The value of a tracked thing, as for `Engine.track`."""
+
+    def addresses(self, node: int) -> list[str]:
+        """The node's own addresses, on all LANs."""
 
     def run_until(self, at_us: int) -> None:
         """Runs until the time of the world is `at_us`."""

@@ -57,12 +57,6 @@ def _interface(evidence: Evidence) -> str:
     return f"interface {interface}" if interface is not None else "its interface"
 
 
-def _shortened(evidence: Evidence) -> str:
-    wait_us = evidence.get("skew_us")
-    span = f" within {duration(float(wait_us))}" if isinstance(wait_us, int | float) else ""
-    return f"configured as master, and no better router was heard{span}"
-
-
 def _higher(evidence: Evidence) -> str:
     own = evidence.get("own_priority")
     return f"{_router(evidence)} outranks us" + (f" (priority {own})" if own is not None else "")
@@ -83,7 +77,7 @@ _REASONS: dict[str, Callable[[Evidence], str]] = {
     Reason.STARTUP: lambda _e: "start",
     Reason.OWNER: lambda _e: "owner of the addresses (priority 255)",
     Reason.MASTER_DOWN: _master_down,
-    Reason.MASTER_DOWN_SHORTENED: _shortened,
+    Reason.MASTER_DOWN_SHORTENED: lambda _e: "configured as master, and no better router was heard",
     Reason.PREEMPT: _preempt,
     Reason.PRIORITY_ZERO: lambda e: f"{e.get('master') or 'the master'} gave up (sent priority 0)",
     Reason.HIGHER_PRIORITY_ADVERT: _higher,
@@ -207,7 +201,7 @@ def sentence(e: event.Event) -> str:
         case event.Deleted():
             return f"({e.instance}) Deleted by a reload (was {e.state.name})"
         case event.Late():
-            return f"The engine was late by {duration(e.late_us)} ({e.what.replace('_', ' ')})"
+            return f"The engine was late by {duration(e.late_us)} ({e.what})"
         case event.Resynced():
             return f"Read all links and addresses again: {e.cause.replace('_', ' ')}"
         case event.EventsLost():

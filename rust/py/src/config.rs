@@ -271,7 +271,7 @@ fn password(from: Authentication) -> Result<[u8; 8], Error> {
     <[u8; 8]>::try_from(from.password).map_err(|from| bad("password", "not 8 octets", from.len()))
 }
 
-fn interface(field: &'static str, name: &str) -> Result<IfName, Error> {
+pub(crate) fn interface(field: &'static str, name: &str) -> Result<IfName, Error> {
     IfName::new(name).ok_or_else(|| bad(field, "not a name of 1 to 15 octets", name))
 }
 

@@ -5,20 +5,26 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use keepvip_io::{Record, RecordKind};
 use keepvip_proto::time::{Duration, Instant};
-use keepvip_proto::vrrp::config::{IfName, RouterConfig};
+use keepvip_proto::vrrp::config::RouterConfig;
 use keepvip_proto::vrrp::track::TrackValue;
 use keepvip_sim::{NodeState, Quality, Setup, What, World};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-use crate::config::{self, Instance, PyTrack};
+use crate::config::{self, Instance, PyTrack, Value};
 use crate::error::Error;
 use crate::event;
 
-/// One node: its instances in the order of their slots, what they track by slot, its sync groups, and what it calls its
-/// interface on each LAN.
-type PyNode = (Vec<Instance>, HashMap<u32, Vec<PyTrack>>, Vec<Vec<u32>>, Vec<String>);
+/// One node: its instances in the order of their slots, what they track by slot, its sync groups, what it calls its
+/// interface on each LAN, and its start-up delay in µs.
+type PyNode = (
+    Vec<Instance>,
+    HashMap<u32, Vec<PyTrack>>,
+    Vec<Vec<u32>>,
+    Vec<String>,
+    u64,
+);
 
 /// A simulated world. See `_core.pyi`.
 #[pyclass(frozen, module = "keepvip._core")]
@@ -30,8 +36,7 @@ struct Inner {
     world: World,
     nodes: usize,
     lans: usize,
-    /// Entries of the trace that were told.
-    told: usize,
+    next_seq: u64,
 }
 
 #[pymethods]
@@ -45,7 +50,7 @@ impl Simulation {
             world: World::new(setups, lans, seed),
             nodes: count,
             lans,
-            told: 0,
+            next_seq: 1,
         };
         Ok(Self {
             inner: Mutex::new(inner),
@@ -75,6 +80,11 @@ impl Simulation {
         Ok(())
     }
 
+    fn suspend(&self, node: usize, span_us: u64) -> PyResult<()> {
+        self.of(node, 0)?.world.suspend(node, Duration::from_micros(span_us));
+        Ok(())
+    }
+
     fn set_link(&self, node: usize, lan: usize, up: bool) -> PyResult<()> {
         self.of(node, lan)?.world.set_link(node, lan, up);
         Ok(())
@@ -98,10 +108,20 @@ impl Simulation {
         Ok(())
     }
 
-    fn set_track(&self, node: usize, number: u32, good: bool) -> PyResult<()> {
-        let value = if good { TrackValue::Good } else { TrackValue::Bad };
+    fn set_track(&self, node: usize, number: u32, value: Value) -> PyResult<()> {
+        let value = TrackValue::try_from(value)?;
         self.of(node, 0)?.world.set_track(node, number, value);
         Ok(())
+    }
+
+    fn addresses(&self, node: usize) -> PyResult<Vec<String>> {
+        let inner = self.of(node, 0)?;
+        Ok(inner
+            .world
+            .node(node)
+            .addresses()
+            .map(|addr| addr.to_string())
+            .collect())
     }
 
     #[getter]
@@ -109,23 +129,26 @@ impl Simulation {
         self.lock().world.now().as_micros()
     }
 
-    fn run_until(&self, at_us: u64) {
-        let mut inner = self.lock();
-        let span = Instant::from_micros(at_us).since(inner.world.now());
-        inner.world.run(span);
+    fn run_until(&self, py: Python<'_>, at_us: u64) {
+        py.detach(|| {
+            let mut inner = self.lock();
+            let span = Instant::from_micros(at_us).since(inner.world.now());
+            inner.world.run(span);
+        });
     }
 
     fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let mut inner = self.lock();
-        let from = inner.told;
-        inner.told = inner.world.trace().len();
-        let told = inner.world.trace()[from..]
-            .iter()
-            .filter_map(|entry| match &entry.what {
-                What::Event(reported) => Some((entry.node, reported)),
+        let from = inner.next_seq;
+        let told = inner
+            .world
+            .take_trace()
+            .into_iter()
+            .filter_map(|entry| match entry.what {
+                What::Event(reported) => Some((entry.node?, reported)),
                 What::Action(_) | What::Advert { .. } => None,
             })
-            .zip(1..)
+            .zip(from..)
             .map(|((node, reported), seq)| {
                 let record = Record {
                     seq,
@@ -139,6 +162,7 @@ impl Simulation {
                 (node, event::record(py, &record)?).into_pyobject(py)
             })
             .collect::<PyResult<Vec<Bound<'py, PyTuple>>>>()?;
+        inner.next_seq += told.len() as u64;
         PyList::new(py, told)
     }
 }
@@ -158,7 +182,7 @@ impl Simulation {
     }
 }
 
-fn setup((instances, mut tracks, groups, interfaces): PyNode) -> Result<Setup, Error> {
+fn setup((instances, mut tracks, groups, interfaces, startup_delay_us): PyNode) -> Result<Setup, Error> {
     let routers = (0..)
         .zip(instances)
         .map(|(slot, instance)| {
@@ -171,7 +195,10 @@ fn setup((instances, mut tracks, groups, interfaces): PyNode) -> Result<Setup, E
     Ok(Setup {
         routers,
         groups,
-        interfaces: interfaces.iter().filter_map(|name| IfName::new(name)).collect(),
-        ..Setup::default()
+        interfaces: interfaces
+            .iter()
+            .map(|name| config::interface("interface", name))
+            .collect::<Result<_, _>>()?,
+        startup_delay: Duration::from_micros(startup_delay_us),
     })
 }

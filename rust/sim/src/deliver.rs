@@ -127,6 +127,6 @@ impl World {
 
     fn has_address(&self, id: NodeId, addr: IpAddr) -> bool {
         let configured = |config: &keepvip_proto::vrrp::config::RouterConfig| config.source == Some(addr);
-        self.nodes[id].owns(addr) || self.setups[id].routers.iter().any(configured)
+        self.nodes[id].addresses().any(|own| own == addr) || self.setups[id].routers.iter().any(configured)
     }
 }

@@ -119,9 +119,9 @@ impl Node {
         }
     }
 
-    /// Whether an address is its own, on any LAN.
-    pub(crate) fn owns(&self, addr: IpAddr) -> bool {
-        (0..self.links_up.len()).any(|lan| addr == address_v4(lan, self.id) || addr == address_v6(lan, self.id))
+    /// Its own addresses, on all LANs.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        (0..self.links_up.len()).flat_map(|lan| [address_v4(lan, self.id), address_v6(lan, self.id)])
     }
 
     /// Whether its next advert will reach nobody.
