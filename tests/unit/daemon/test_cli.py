@@ -92,7 +92,7 @@ async def test_status_of_tracked_things(asked: Asked) -> None:
         TrackedStatus(
             kind="script", name="chk", value="good", detail="timed out after 0.300 s", ok=False,
             progress="1 of 3 failures",
-            result_ns=-2 * 10**9, running_us=None, counters={"timed_out": 1}, instances=("VI_1", "VI_2"),
+            result_ns=1, running_us=None, counters={"timed_out": 1}, instances=("VI_1", "VI_2"),
         ),
         TrackedStatus(
             kind="script", name="[new]", value="unknown", detail="no result yet", ok=None, progress="", result_ns=None,
@@ -100,7 +100,7 @@ async def test_status_of_tracked_things(asked: Asked) -> None:
         ),
     ]  # fmt: skip
     output = " ".join((await asked.run("status")).output.split())
-    assert "script chk good 2 s VI_1, VI_2 timed out after 0.300 s, 1 of 3 failures" in output
+    assert "script chk good 0 s VI_1, VI_2 timed out after 0.300 s, 1 of 3 failures" in output
     assert "script [new] unknown - VI_1 no result yet" in output
     (first, _) = json.loads((await asked.run("status", "--json")).output)["tracked"]
     assert (first["value"], first["ok"], first["counters"]) == ("good", False, {"timed_out": 1})
