@@ -1,5 +1,6 @@
-//! Thousands of random lives of two to four nodes: kills, stops, pauses, splits, loss, doubled and overtaking packets,
-//! links that go down, reloads in the middle. What must hold, whatever happened before:
+//! Thousands of random lives of two to four nodes: kills, stops, pauses, suspensions, splits, loss, doubled and overtaking
+//! packets, links that go down, tracked things that fail, reloads in the middle; by multicast and by unicast. What must
+//! hold, whatever happened before:
 //!
 //! 1. Once the LAN is whole and nobody sleeps, there is one master within the time that the protocol allows, and only one.
 //! 2. From then on nothing moves until something happens again.
@@ -11,12 +12,23 @@
 #[macro_use]
 mod common;
 
+use std::net::IpAddr;
+
 use common::{millis, router, router_v3, secs};
 use keepvip_proto::time::Duration;
-use keepvip_proto::vrrp::config::RouterConfig;
+use keepvip_proto::vrrp::config::{OldChecksum, Peer, RouterConfig, Unicast};
 use keepvip_proto::vrrp::report::State;
+use keepvip_proto::vrrp::track::{Track, TrackTarget, TrackValue};
 use keepvip_proto::wire::Family;
 use keepvip_sim::{NodeState, Quality, Random, Setup, World};
+
+const fn weight(number: u32, weight: i16) -> Track {
+    Track {
+        target: TrackTarget::Value(number),
+        weight,
+        reverse: false,
+    }
+}
 
 struct Life {
     world: World,
@@ -28,7 +40,28 @@ struct Life {
     settle: Duration,
 }
 
-fn routers(random: &mut Random, lans: usize, kind: u64, priority: u8) -> Vec<RouterConfig> {
+/// The address that the simulator gives a node on a LAN.
+fn host(lan: u8, node: u64) -> IpAddr {
+    IpAddr::from([198, 18, lan, u8::try_from(node + 1).unwrap()])
+}
+
+fn by_unicast(mut config: RouterConfig, lan: u8, node: u64, nodes: u64) -> RouterConfig {
+    let peers = (0..nodes).filter(|&other| other != node).map(|other| Peer {
+        addr: host(lan, other),
+        min_ttl: 0,
+        max_ttl: 255,
+    });
+    config.source = Some(host(lan, node));
+    config.unicast = Some(Unicast {
+        peers: peers.collect(),
+        ttl: Some(255),
+        check_source: true,
+        old_checksum: OldChecksum::Detect,
+    });
+    config
+}
+
+fn routers(random: &mut Random, lans: usize, kind: u64, (node, nodes): (u64, u64), priority: u8) -> Vec<RouterConfig> {
     let nopreempt = random.chance(200);
     let delay = random.chance(200).then(|| millis(random.below(3000)));
     (0..lans)
@@ -37,6 +70,7 @@ fn routers(random: &mut Random, lans: usize, kind: u64, priority: u8) -> Vec<Rou
             let mut config = match kind {
                 0 => router(lan, 7, priority),
                 1 => router_v3(lan, 7, priority, 100, Family::V4),
+                2 => by_unicast(router(lan, 7, priority), lan, node, nodes),
                 _ => router_v3(lan, 7, priority, 1000, Family::V6),
             };
             config.nopreempt = nopreempt;
@@ -50,12 +84,16 @@ fn birth(seed: u64) -> Life {
     let mut random = Random::new(seed);
     let nodes = 2 + random.below(3);
     let lans = if random.chance(400) { 2 } else { 1 };
-    let kind = random.below(3);
+    let kind = random.below(4);
+    let tracks = random.chance(300);
     let setups = (0..nodes)
-        .map(|_| {
+        .map(|node| {
             // Equal priorities happen; the addresses decide.
             let priority = u8::try_from(90 + random.below(20)).unwrap();
-            let mut routers = routers(&mut random, lans, kind, priority);
+            let mut routers = routers(&mut random, lans, kind, (node, nodes), priority);
+            if tracks {
+                routers[0].tracks = vec![weight(0, 0), weight(1, -30)];
+            }
             if random.chance(300) {
                 for router in &mut routers {
                     router.initial_master = true;
@@ -73,6 +111,10 @@ fn birth(seed: u64) -> Life {
     let interval = if kind == 1 { millis(100) } else { secs(1) };
     let mut world = World::new(setups, lans, random.next());
     world.wake_latency = Duration::from_micros(random.below(2000));
+    for id in (0..world.len()).filter(|_| tracks) {
+        world.set_track(id, 0, TrackValue::Good);
+        world.set_track(id, 1, TrackValue::Good);
+    }
     // A down time, a listening time after a late wake-up, tolerated masters, a group that waits for its last member.
     let settle = interval.times(14) + secs(4);
     Life {
@@ -89,12 +131,21 @@ impl Life {
     fn disturb(&mut self, nodes: usize) {
         let id = usize::try_from(self.random.below(nodes as u64)).unwrap();
         let lan = usize::try_from(self.random.below(self.lans as u64)).unwrap();
-        match self.random.below(9) {
+        match self.random.below(12) {
             0 => self.world.kill(id),
             1 => self.world.stop(id),
             2 | 3 => {
                 let span = millis(self.random.below(9000));
                 self.world.pause(id, span);
+            }
+            9 => {
+                let span = millis(self.random.below(9000));
+                self.world.suspend(id, span);
+            }
+            10 => self.world.lose_next(id),
+            11 => {
+                let number = u32::try_from(self.random.below(2)).unwrap();
+                self.world.set_track(id, number, TrackValue::Bad);
             }
             4 => self.world.split(lan, &[id], true),
             5 => {
@@ -143,6 +194,9 @@ impl Life {
                 if !self.world.node(id).links_up(lan) {
                     self.world.set_link(id, lan, true);
                 }
+            }
+            for number in 0..2 {
+                self.world.set_track(id, number, TrackValue::Good);
             }
             if self.world.node(id).state == NodeState::Dead {
                 self.world.start(id);
@@ -223,7 +277,7 @@ fn every_life_settles() {
         live(seed.parse().unwrap());
         return;
     }
-    let count = std::env::var("KEEPVIP_SIM_SEEDS").map_or(1500, |text| text.parse().unwrap());
+    let count = std::env::var("KEEPVIP_SIM_SEEDS").map_or(10_000, |text| text.parse().unwrap());
     for seed in 0..count {
         live(seed);
     }
