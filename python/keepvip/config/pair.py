@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from keepvip.config.diagnostic import ConfigTestClass, Diagnostics, Related
 from keepvip.config.pair_unicast import are_peers, peer_findings
+from keepvip.config.pair_weights import weight_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,6 +79,7 @@ class _Pair:
                 self._peers(instance, mate)
                 self._addresses(instance, mate)
                 self._roles(instance, mate)
+                self._weights(instance, mate)
             else:
                 self._alone(instance, self.left, self.right, taken)
         for instance in self.right.config.instances:
@@ -244,6 +246,19 @@ class _Pair:
         if ours.initial_master and theirs.initial_master:
             self._say("both-master", ours, theirs, "state", "both have `state MASTER`, which is meant for one of them",
                       "write `state BACKUP` on all nodes but one (or on all)")  # fmt: skip
+
+    def _weights(self, ours: VrrpInstance, theirs: VrrpInstance) -> None:
+        for here, one, there, other in ((self.left, ours, self.right, theirs), (self.right, theirs, self.left, ours)):
+            found = weight_finding(one, here.label, other, there.label)
+            if found is not None:
+                self.diagnostics.warning(
+                    found.code,
+                    f"`{one.name}`: {found.message}",
+                    here.place(one, found.keyword),
+                    hint=found.hint,
+                    related=[Related(f"in {there.label}", there.place(other, "priority"))],
+                    kind=ConfigTestClass.NONE,
+                )
 
     # sync groups
 

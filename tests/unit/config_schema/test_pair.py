@@ -169,3 +169,27 @@ def test_a_sync_group_that_cannot_settle() -> None:
 def test_three_nodes_are_compared_two_by_two() -> None:
     found = list(between(BASE, PEER, BASE.replace("100", "90")))
     assert [(one.code, one.span.file if one.span else "") for one in found] == [("priorities-equal", "n2.conf")]
+
+
+def tracking(weight: int, *, priority: int = 100, extra: str = "") -> str:
+    return BASE.replace("priority 100", f"priority {priority}\n{extra}\ntrack_interface {{\neth9 weight {weight}\n}}")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "codes"),
+    [
+        (tracking(-5), PEER, ["weights-too-small"]),
+        (tracking(5), PEER, ["weights-too-small"]),
+        (tracking(-10), PEER, []),  # 90 against 90: the addresses decide
+        (tracking(-30), PEER, []),
+        (tracking(30, priority=80), PEER, []),
+        (tracking(-5), tracking(-5, priority=90), ["weights-too-small"]),
+        (tracking(-30), PEER.replace("priority 90", "priority 90\nnopreempt"), ["weights-without-preempt"]),
+        (tracking(-5, priority=50), PEER, []),  # the other one is master, and tracks nothing
+    ],
+)
+def test_weights_that_cannot_move_the_role(ours: str, theirs: str, codes: list[str]) -> None:
+    found = [diagnostic for diagnostic in between(ours, theirs) if diagnostic.code.startswith("weights-")]
+    assert [diagnostic.code for diagnostic in found] == codes
+    assert [d.code for d in between(theirs, ours) if d.code.startswith("weights-")] == codes
+    assert all(diagnostic.span is not None and diagnostic.severity is WARNING for diagnostic in found)
