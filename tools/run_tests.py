@@ -26,18 +26,6 @@ STUBTEST = (
 )
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
-# Tests whose limits are milliseconds, or that load the machine: one after the other, with nothing beside them. The
-# others in tests/netns and tests/interop spend their time waiting.
-MEASURING = (
-    "test_addresses.py",
-    "test_demo.py",
-    "test_density.py",
-    "test_election.py",
-    "test_engine_rules.py",
-    "test_pauses.py",
-    "test_reload.py",
-)
-
 # Output as it comes: a test that hangs shall be seen to hang.
 ENVIRONMENT = {**os.environ, "PYTHONUNBUFFERED": "1"}
 
@@ -136,15 +124,15 @@ def steps() -> list[Step]:
         Step("Rust tests", "rust", RUST_TESTS),
         Step("Python tests", "unit", (*PYTEST, "-n", "2", "tests/unit")),
     ]
-    tests = ROOT / "tests"
-    measuring = [f"tests/netns/{name}" for name in MEASURING]
-    others = [str(path.relative_to(ROOT)) for path in sorted(tests.glob("netns/test_*.py"))]
-    others = [path for path in others if path not in measuring]
+    # These measure time and share the machine's kernel: one after the other.
     found += [
-        Step("Wheel and units", "network", (*PYTEST, "tests/packaging")),
-        Step("In namespaces, measured", "network", (*PYTEST, *measuring)),
-        Step("In namespaces", "network", (*PYTEST, "-n", "2", *others)),
-        Step("Interoperation", "network", (*PYTEST, "-n", "2", "tests/interop")),
+        Step(title, "network", (*PYTEST, f"tests/{folder}"))
+        for folder, title in (
+            ("packaging", "Wheel"),
+            ("netns", "Tests in namespaces"),
+            ("interop", "Interoperation"),
+        )
+        if any((ROOT / "tests" / folder).glob("test_*.py"))
     ]
     return found
 
