@@ -152,7 +152,9 @@ def main() -> int:
     for step in chosen:
         print(step.line())
     if os.geteuid() != 0 and any(step.group in {"network", "rust"} for step in chosen):
-        print("Not root: the tests in network namespaces were left out (pytest counts them as skipped, cargo as passed).")
+        print(
+            "Not root: the tests in network namespaces were left out (pytest counts them as skipped, cargo as passed)."
+        )
     failed_steps = [step.name for step in chosen if not step.ok]
     print(f"Failed: {', '.join(failed_steps)}" if failed_steps else "All checks passed.")
     totals = {name: sum(step.counts.get(name, 0) for step in chosen) for name in ("passed", "failed", "skipped")}
