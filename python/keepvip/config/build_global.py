@@ -58,7 +58,6 @@ def build_global(
         set_supplementary_groups=settings.value("set_supplementary_groups", False),
         use_symlink_paths=settings.value("use_symlink_paths", False),
         dynamic_interfaces=dynamic is not None,
-        allow_if_changes=dynamic is not None and dynamic.value is not None,
         startup_delay_us=settings.value("vrrp_startup_delay", 0),
         delay_after_boot_us=settings.value("vrrp_delay_after_boot", 0),
         log_unknown_vrids="log_unknown_vrids" in settings,
@@ -79,6 +78,14 @@ def build_global(
         shutdown_script_timeout_s=settings.value("shutdown_script_timeout", 10),
     )
     ctx.dynamic_interfaces = defs.dynamic_interfaces
+    if dynamic is not None and dynamic.value is not None:
+        ctx.diagnostics.warning(
+            "not-supported-yet",
+            "`allow_if_changes` is known but not supported yet and ignored: two instances that could share a VRID"
+            " after a macvlan moved are refused at once",
+            dynamic.node.arg_span(0),
+            kind=ConfigTestClass.NONE,
+        )
     mail = settings.value("smtp_alert", mail_unspoken and bool(defs.smtp_host and defs.emails))
     defaults = InstanceDefaults(
         version=settings.value("vrrp_version", 2),

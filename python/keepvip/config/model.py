@@ -299,7 +299,6 @@ class GlobalDefs(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     set_supplementary_groups: bool = False
     use_symlink_paths: bool = False
     dynamic_interfaces: bool = False
-    allow_if_changes: bool = False
     startup_delay_us: int = 0
     """Nobody leaves BACKUP and received adverts are dropped for so long after the start."""
     delay_after_boot_us: int = 0

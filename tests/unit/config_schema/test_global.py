@@ -8,6 +8,7 @@ import pytest
 
 from keepvip.config.build_global import quote_display_name
 from keepvip.config.facts import HostFacts, User
+from keepvip.config.load import load
 from keepvip.config.model import Config, GarpConfig, GlobalDefs
 
 if TYPE_CHECKING:
@@ -169,7 +170,6 @@ def test_the_rest(compiled: Compile) -> None:
     assert found.use_symlink_paths
     assert found.set_supplementary_groups
     assert found.dynamic_interfaces
-    assert found.allow_if_changes
     assert (found.startup_delay_us, found.delay_after_boot_us) == (2_500_000, 60_000_000)
     assert found.log_unknown_vrids
 
@@ -264,3 +264,13 @@ def test_scripts_of_start_and_end(compiled: Compile) -> None:
     assert found.shutdown_script is not None
     assert (found.startup_script.argv, found.shutdown_script.argv) == (("/bin/true", "a"), ("/bin/false",))
     assert (found.startup_script_timeout_s, found.shutdown_script_timeout_s) == (3, 10)
+
+
+def test_an_option_that_does_nothing_yet_says_so() -> None:
+    text = b"global_defs {\ndynamic_interfaces allow_if_changes\n}\n"
+    found = [d for d in load(text, config_id="x").diagnostics if d.code == "not-supported-yet"]
+    assert ["allow_if_changes" in d.message for d in found] == [True]
+    assert found[0].span is not None
+    assert found[0].span.number == 2
+    plain = load(text.replace(b" allow_if_changes", b""), config_id="x")
+    assert not [d for d in plain.diagnostics if d.code == "not-supported-yet"]

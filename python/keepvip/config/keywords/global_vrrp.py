@@ -27,8 +27,8 @@ VRRP = (
     Keyword(
         "dynamic_interfaces",
         (Arg("choice", "allow_if_changes", choices=("allow_if_changes",), optional=True),),
-        "Interfaces need not exist at the start and may come and go; with allow_if_changes a macvlan may also move to"
-        " another parent.",
+        "Interfaces need not exist at the start and may come and go. allow_if_changes, for macvlans that move to"
+        " another parent, has no effect yet.",
         "off: a missing interface is an error",
         "B",
         "2.0.0",

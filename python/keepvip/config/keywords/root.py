@@ -58,7 +58,8 @@ _PROCESS = (
     Keyword(
         "instance",
         (NAME,),
-        "Name of this daemon, so that several can run on a host: part of pid file and log tag. Fixed over a reload.",
+        "Name of this daemon, so that several can run on a host: part of the names of pid files, of the"
+        " socket and of state files. Fixed over a reload.",
         "none",
         "B",
         "1.2.24",
