@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import msgspec
 
-from keepvip.config.source import Span  # noqa: TC001  (msgspec resolves annotations at run time when it decodes)
+from keepvip.config.model_script import Fifo, Script
+from keepvip.config.model_service import Balancing, VirtualServer
 
 __all__ = [
     "Authentication",
@@ -37,32 +38,6 @@ IPV6_GROUP = "ff02::12"
 InstanceKey = tuple[int, int, str, str]
 """(VRID, family, interface, destination): who an instance *is*, over reloads. The destination is the group; for unicast
 it is the source address, and empty means that there is no interface."""
-
-
-class Script(msgspec.Struct, frozen=True, kw_only=True, gc=False, eq=False):
-    """A command to run. `argv` is final: split and unescaped by the script tokenizer (config-language.md 2)."""
-
-    argv: tuple[str, ...]
-    text: str
-    """The command as written, for messages and for `system()` of scripts without an interpreter line."""
-    user: str | None = None
-    """Who runs it: its own user word, else the default of `script_user`; None = the daemon's own user."""
-    group: str | None = None
-    """None = the primary group of `user`."""
-    supplementary_groups: bool = False
-    """Run with the supplementary groups of the user (`set_supplementary_groups`, or a group written `:GROUP`)."""
-    span: Span | None = None
-    """Where it was written; no part of comparisons."""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Script) and self._meaning == other._meaning
-
-    def __hash__(self) -> int:
-        return hash(self._meaning)
-
-    @property
-    def _meaning(self) -> tuple[object, ...]:
-        return (self.argv, self.text, self.user, self.group, self.supplementary_groups)
 
 
 class VirtualAddress(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -266,18 +241,6 @@ class SyncGroup(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Members keep the weights of their own trackers (vrrp-behaviour.md 9)."""
 
 
-class Fifo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A named pipe that gets one line per event (vrrp-behaviour.md 15), and the script that reads it."""
-
-    path: str
-    user: str | None = None
-    """Who owns it when it has to be made: its own user word, else that of scripts; None = the daemon's own user."""
-    group: str | None = None
-    """None = the primary group of `user`."""
-    script: Script | None = None
-    """Started with `path` as its last argument."""
-
-
 class GlobalDefs(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What concerns the daemon as a whole. Defaults of instances are not here: they are in the instances."""
 
@@ -339,6 +302,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     instances: tuple[VrrpInstance, ...] = ()
     track_scripts: tuple[TrackScript, ...] = ()
     """Those that some instance tracks."""
+    virtual_servers: tuple[VirtualServer, ...] = ()
+    balancing: Balancing = Balancing()
     files: tuple[str, ...] = ()
     """Every file that was read, in order; the first is the configuration file itself."""
     net_namespace: str | None = None
