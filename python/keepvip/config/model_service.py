@@ -5,7 +5,7 @@ As in `model.py` every value is final: what real servers and checkers inherit ha
 
 from __future__ import annotations
 
-import ipaddress
+import socket
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,7 +28,9 @@ __all__ = [
     "SorryServer",
     "SyncDaemon",
     "VirtualServer",
+    "address_number",
     "checker_keys",
+    "packed",
 ]
 
 FORCED_PERSISTENCE_S = 360
@@ -40,6 +42,16 @@ ServerKey = tuple[str, int]
 """(address, port): who a real server is within its virtual server."""
 CheckerKey = tuple[ServiceKey, ServerKey, tuple[Any, ...], int]
 """Virtual server, real server, `Checker.identity`, and the number among checkers for which these are equal."""
+
+
+def packed(address: str) -> bytes:
+    """The bytes of an address in its text form: 4 or 16."""
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+def address_number(address: str) -> int:
+    """The address as a number."""
+    return int.from_bytes(packed(address))
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -60,12 +72,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """How many services the kernel gets for it."""
         if self.fwmark:
             return 1
-        return int(ipaddress.ip_address(self.last)) - int(ipaddress.ip_address(self.first)) + 1
+        return address_number(self.last) - address_number(self.first) + 1
 
     def addresses(self) -> Iterator[bytes]:
         """Every address of the range, packed."""
         size = 4 if self.family == 4 else 16
-        first, last = int(ipaddress.ip_address(self.first)), int(ipaddress.ip_address(self.last))
+        first, last = address_number(self.first), address_number(self.last)
         return (number.to_bytes(size) for number in range(first, last + 1))
 
     def __str__(self) -> str:
