@@ -186,7 +186,7 @@ impl Farewell {
 
 impl Router {
     /// Index 0 where the routing table decides.
-    fn leaves_by(&self) -> IfId {
+    pub(super) fn leaves_by(&self) -> IfId {
         self.interface.unwrap_or(IfId {
             netns: self.config.netns,
             index: 0,

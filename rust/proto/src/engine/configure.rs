@@ -94,8 +94,11 @@ impl Core {
             if release {
                 self.change_state(now, slot, State::Init, Reason::Shutdown, evidence);
             } else {
-                router.phase = Phase::Init;
+                self.leave_phase(slot);
                 self.announcer.cancel(slot);
+                if let Some(router) = self.router_mut(slot) {
+                    router.phase = Phase::Init;
+                }
             }
             self.rearm(slot);
         }
@@ -122,6 +125,7 @@ impl Core {
         };
         let state = router.state();
         if state == State::Master {
+            self.leave_phase(slot);
             self.withdraw_all(slot);
             self.queue_farewell(slot);
         }

@@ -61,16 +61,46 @@ impl Core {
         router.stats.late_max_us = router.stats.late_max_us.max(late.as_micros());
         let rounds = router.config.garp.repeat;
         let interval = router.config.advert_interval;
+        let interface = router.leaves_by();
         let Phase::Master(master) = &mut router.phase else {
             return;
         };
         let listened = core::mem::replace(&mut master.listening, false);
+        let in_rhythm =
+            again_from == master.advert_at && master.seat.is_some_and(|seat| seat.fits(interval, interface));
         master.advert_at = again_from + interval;
         master.last_sent = now;
+        if !in_rhythm {
+            self.find_phase(slot);
+        }
         self.queue_advert(slot);
         if listened {
             // Somebody may have been master meanwhile and gone again: the neighbours must know where the addresses are.
             self.announcer.add(slot, rounds);
+        }
+    }
+
+    /// Moves the next advert of a master to the phase that it shares with others, never later than it is due.
+    pub(super) fn find_phase(&mut self, slot: Slot) {
+        self.leave_phase(slot);
+        let Some(router) = self.routers.get_mut(slot as usize).and_then(Option::as_deref_mut) else {
+            return;
+        };
+        let (interval, interface) = (router.config.advert_interval, router.leaves_by());
+        if let Phase::Master(master) = &mut router.phase {
+            let (at, seat) = self.phases.seat(master.advert_at, interval, interface);
+            master.advert_at = at;
+            master.seat = Some(seat);
+        }
+    }
+
+    /// Gives the phase of a master back.
+    pub(super) fn leave_phase(&mut self, slot: Slot) {
+        if let Some(router) = self.routers.get_mut(slot as usize).and_then(Option::as_deref_mut)
+            && let Phase::Master(master) = &mut router.phase
+            && let Some(seat) = master.seat.take()
+        {
+            self.phases.release(seat);
         }
     }
 

@@ -33,6 +33,7 @@ use crate::vrrp::config::{Family, IfName, NetnsId, RouterConfig};
 use crate::vrrp::deletions::OwnDeletions;
 use crate::vrrp::facts::Facts;
 use crate::vrrp::output::{AddressOp, IfId, Membership, MembershipOp};
+use crate::vrrp::phases::Phases;
 use crate::vrrp::report::{Event, EventKind, Faults, GroupIndex, Slot, State};
 use crate::vrrp::router::{Phase, Router};
 use crate::vrrp::stats::Stats;
@@ -174,6 +175,8 @@ pub struct Core {
     groups: Vec<Group>,
     facts: Facts,
     announcer: Announcer,
+    /// When masters of the same interval advertise.
+    phases: Phases,
     wheel: Wheel,
     /// When each slot's entry in the wheel fires; may be earlier than the router's own deadline (lazy re-arming).
     armed: Vec<Option<Instant>>,
@@ -227,6 +230,7 @@ impl Core {
             groups: Vec::new(),
             facts: Facts::default(),
             announcer: Announcer::default(),
+            phases: Phases::default(),
             wheel: Wheel::new(),
             armed: Vec::new(),
             by_key: HashMap::default(),

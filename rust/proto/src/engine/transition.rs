@@ -107,8 +107,10 @@ impl Core {
             refresh_at: (!garp.refresh.is_zero()).then(|| now + garp.delay + garp.refresh),
             lower_prio_batch_at: None,
             listening: false,
+            seat: None,
             clash: None,
         });
+        self.find_phase(slot);
         self.rebuild_frames(slot);
         self.queue_behind(slot);
         if restored {
@@ -123,6 +125,7 @@ impl Core {
             return;
         };
         router.stats.release_master += 1;
+        self.leave_phase(slot);
         self.announcer.cancel(slot);
         if say_goodbye {
             self.push_advert(slot, Kind::Zero);
@@ -227,6 +230,7 @@ impl Core {
             master.advert_at = now + interval;
             master.last_sent = now;
             master.listening = false;
+            self.find_phase(slot);
             self.queue_advert(slot);
         }
     }

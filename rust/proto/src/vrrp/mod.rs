@@ -7,6 +7,7 @@ pub mod facts;
 pub(crate) mod hearing;
 pub mod if_name;
 pub mod output;
+pub mod phases;
 pub mod report;
 pub mod router;
 pub mod stats;

@@ -7,6 +7,7 @@ use core::net::IpAddr;
 
 use super::config::{PRIORITY_OWNER, RouterConfig};
 use super::output::IfId;
+use super::phases::Seat;
 use super::report::{Evidence, Faults, GroupIndex, Reason, Reject, State};
 use super::stats::Stats;
 use super::track::{Sum, TrackTarget};
@@ -54,6 +55,8 @@ pub(crate) struct Master {
     pub(crate) lower_prio_batch_at: Option<Instant>,
     /// It woke after its own down time: the next advert waits, somebody else may be master.
     pub(crate) listening: bool,
+    /// Its place among the masters of the same interval.
+    pub(crate) seat: Option<Seat>,
     /// Another owner was heard.
     pub(crate) clash: Option<OwnerClash>,
 }
