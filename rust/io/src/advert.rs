@@ -46,14 +46,26 @@ pub(crate) struct Received {
     pub(crate) more: bool,
 }
 
+/// What became of an advert that was handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It is the first one since the last [`Adverts::flush`].
+    First,
+    /// Others wait already. `full`: [`Adverts::make_room`] before the next one.
+    Behind { full: bool },
+    /// The host does not have its address family.
+    NoFamily,
+}
+
 /// All sockets that adverts use in one network namespace.
 pub(crate) struct Adverts {
     netns: NetnsId,
     v4: Channel,
     /// `None` on a host without IPv6.
     v6: Option<Channel>,
-    batch: RecvBatch,
     retry_at: Option<Instant>,
+    /// Something is staged.
+    staged: bool,
 }
 
 impl Adverts {
@@ -69,8 +81,8 @@ impl Adverts {
             netns,
             v4,
             v6,
-            batch: RecvBatch::new(),
             retry_at: None,
+            staged: false,
         })
     }
 
@@ -91,7 +103,13 @@ impl Adverts {
     /// A queue is read until it is empty, or until as many packets were read as can have been in it when `now` was
     /// read: a flood cannot hold the engine, and still no deadline up to `now` is judged before an advert that was
     /// there before it.
-    pub(crate) fn receive(&mut self, family: Family, now: Instant, core: &mut Core) -> io::Result<Received> {
+    pub(crate) fn receive(
+        &mut self,
+        family: Family,
+        batch: &mut RecvBatch,
+        now: Instant,
+        core: &mut Core,
+    ) -> io::Result<Received> {
         let channel = match (family, &mut self.v6) {
             (Family::V4, _) => &mut self.v4,
             (Family::V6, Some(channel)) => channel,
@@ -99,7 +117,7 @@ impl Adverts {
         };
         let mut packets = 0;
         while packets < channel.capacity {
-            let count = match self.batch.receive(&channel.receive) {
+            let count = match batch.receive(&channel.receive) {
                 Ok(count) => count,
                 Err(error) => match errno(&error) {
                     // The kernel has no memory for the copy: the packet stays where it is.
@@ -108,7 +126,7 @@ impl Adverts {
                     _ => return Err(error),
                 },
             };
-            for datagram in self.batch.datagrams() {
+            for datagram in batch.datagrams() {
                 channel.dropped = datagram.ancillary.dropped.unwrap_or(channel.dropped);
                 if let Some(advert) = advert(self.netns, family, &datagram) {
                     core.handle_packet(now, &advert);
@@ -125,37 +143,59 @@ impl Adverts {
         })
     }
 
-    /// Sends every advert that the core has, and those that are due to be tried again.
-    pub(crate) fn send(&mut self, now: Instant, core: &mut Core, failures: &mut SendFailures) {
+    /// Takes an advert that is to leave with the next [`Self::flush`]; true when it is the first one. When its batch is
+    /// full, that one leaves first.
+    pub(crate) fn take(&mut self, advert: &AdvertTx<'_>) -> Taken {
+        let channel = match (advert.family, &mut self.v6) {
+            (Family::V4, _) => &mut self.v4,
+            (Family::V6, Some(channel)) => channel,
+            (Family::V6, None) => return Taken::NoFamily,
+        };
+        let full = !channel.stage(advert);
+        if full {
+            // `advert` borrows from the core, so it waits in a copy while the batch leaves.
+            channel.overflow(advert);
+        }
+        if core::mem::replace(&mut self.staged, true) {
+            Taken::Behind { full }
+        } else {
+            Taken::First
+        }
+    }
+
+    /// Makes room: sends the batch that the last advert did not fit into, and puts that advert into it.
+    pub(crate) fn make_room(&mut self, family: Family, now: Instant, core: &mut Core, failures: &mut SendFailures) {
+        let channel = match (family, &mut self.v6) {
+            (Family::V6, Some(channel)) => channel,
+            _ => &mut self.v4,
+        };
+        channel.flush(now, core, failures);
+        channel.unoverflow();
+    }
+
+    /// Sends what was refused, if it is time to try again.
+    pub(crate) fn retry(&mut self, now: Instant, core: &mut Core, failures: &mut SendFailures) {
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
             for channel in core::iter::once(&mut self.v4).chain(&mut self.v6) {
                 channel.retry(now, core, failures);
             }
+            self.plan_retry(now);
         }
-        while let Some(advert) = core.poll_advert() {
-            let slot = advert.slot;
-            let channel = match (advert.family, &mut self.v6) {
-                (Family::V4, _) => &mut self.v4,
-                (Family::V6, Some(channel)) => channel,
-                (Family::V6, None) => {
-                    failures.refused(now, slot, libc::EAFNOSUPPORT, core);
-                    continue;
-                }
-            };
-            if !channel.stage(&advert) {
-                // Full: `advert` borrows from the core, so it waits in a copy while the batch leaves.
-                channel.overflow(&advert);
-                channel.flush(now, core, failures);
-                channel.unoverflow();
-            }
-        }
-        let mut refused = false;
+    }
+
+    /// Sends what was taken.
+    pub(crate) fn flush(&mut self, now: Instant, core: &mut Core, failures: &mut SendFailures) {
+        self.staged = false;
         for channel in core::iter::once(&mut self.v4).chain(&mut self.v6) {
             channel.flush(now, core, failures);
-            refused |= !channel.refused.is_empty();
         }
-        if refused && self.retry_at.is_none() {
+        self.plan_retry(now);
+    }
+
+    fn plan_retry(&mut self, now: Instant) {
+        let mut channels = core::iter::once(&self.v4).chain(&self.v6);
+        if self.retry_at.is_none() && channels.any(|channel| !channel.refused.is_empty()) {
             self.retry_at = Some(now + RETRY_AFTER);
         }
     }
@@ -258,7 +298,7 @@ impl Channel {
     fn flush(&mut self, now: Instant, core: &mut Core, failures: &mut SendFailures) {
         let send = self.send.as_ref().unwrap_or(&self.receive);
         while let Some((_, slot)) = self.out.next() {
-            match self.out.send(send).map_err(|error| errno(&error)) {
+            match self.out.send(send, BATCH).map_err(|error| errno(&error)) {
                 Ok(count) => failures.sent(now, self.out.sent(count), core),
                 Err(libc::EINTR) => {}
                 Err(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) if self.out.move_next(&mut self.refused) => {}
@@ -280,7 +320,7 @@ impl Channel {
                 self.refused.skip();
                 continue;
             }
-            match self.refused.send(send).map_err(|error| errno(&error)) {
+            match self.refused.send(send, BATCH).map_err(|error| errno(&error)) {
                 Ok(count) => failures.sent(now, self.refused.sent(count), core),
                 Err(libc::EINTR) => {}
                 Err(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM)

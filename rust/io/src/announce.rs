@@ -1,15 +1,17 @@
-//! Gratuitous ARPs and unsolicited neighbour advertisements: one packet socket, complete frames.
+//! Gratuitous ARPs and unsolicited neighbour advertisements: complete frames, by one packet socket per namespace.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 
 use keepvip_proto::engine::Core;
 use keepvip_proto::time::{Duration, Instant};
-use keepvip_proto::vrrp::config::Family;
+use keepvip_proto::vrrp::config::{Family, NetnsId};
 
 use crate::failures::SendFailures;
+use crate::netns::Namespaces;
 use crate::sys::cmsg::Control;
-use crate::sys::mmsg::SendBatch;
+use crate::sys::mmsg::{BATCH, SendBatch};
 use crate::sys::sockaddr::SockAddr;
 use crate::sys::{errno, socket};
 
@@ -19,29 +21,39 @@ const FRAME: usize = 128;
 const RETRY_AFTER: Duration = Duration::from_micros(1_000);
 const TRIES: u8 = 5;
 
-/// Sends what the core announces, at most one system call's worth per turn of the loop.
+/// Opens the socket for it in the network namespace of the calling thread. Protocol 0: it receives nothing.
+pub(crate) fn open() -> io::Result<OwnedFd> {
+    socket::open(libc::AF_PACKET, libc::SOCK_RAW, 0)
+}
+
+/// Sends what the core announces, at most one batch per turn of the loop.
 pub(crate) struct Announcements {
-    socket: OwnedFd,
     out: SendBatch,
+    /// The namespaces of what is staged, with how many frames in a row are for each.
+    runs: VecDeque<(NetnsId, usize)>,
     tries: u8,
     retry_at: Option<Instant>,
 }
 
 impl Announcements {
-    /// Opens the socket in the network namespace of the calling thread. Protocol 0: it receives nothing.
-    pub(crate) fn open() -> io::Result<Self> {
-        let socket = socket::open(libc::AF_PACKET, libc::SOCK_RAW, 0)?;
-        Ok(Self {
-            socket,
+    pub(crate) fn new() -> Self {
+        Self {
             out: SendBatch::new(),
+            runs: VecDeque::with_capacity(BATCH),
             tries: 0,
             retry_at: None,
-        })
+        }
     }
 
     /// Sends one batch. While a device refuses frames nothing more is taken from the core; true when there may be more
     /// to send at once.
-    pub(crate) fn send(&mut self, now: Instant, core: &mut Core, failures: &mut SendFailures) -> bool {
+    pub(crate) fn send(
+        &mut self,
+        now: Instant,
+        core: &mut Core,
+        namespaces: &Namespaces,
+        failures: &mut SendFailures,
+    ) -> bool {
         if self.out.is_empty() {
             self.fill(now, core);
         } else if self.retry_at.is_some_and(|at| at > now) {
@@ -49,10 +61,19 @@ impl Announcements {
         }
         let full = !self.out.has_room(FRAME);
         self.retry_at = None;
-        while let Some((_, slot)) = self.out.next() {
-            match self.out.send(&self.socket).map_err(|error| errno(&error)) {
+        while let Some((_, slot)) = self.out.next()
+            && let Some(&(netns, run)) = self.runs.front()
+        {
+            let Some(namespace) = namespaces.get(netns) else {
+                // It is gone, and its neighbours with it.
+                self.out.skip();
+                self.passed(1);
+                continue;
+            };
+            match self.out.send(&namespace.announce, run).map_err(|error| errno(&error)) {
                 Ok(count) => {
                     self.tries = 0;
+                    self.passed(count);
                     failures.sent(now, self.out.sent(count), core);
                 }
                 Err(libc::EINTR) => {}
@@ -65,11 +86,23 @@ impl Announcements {
                     self.tries = 0;
                     failures.refused(now, slot, errno, core);
                     self.out.skip();
+                    self.passed(1);
                 }
             }
         }
         self.out.clear();
+        self.runs.clear();
         full
+    }
+
+    /// Frames of the first run that are done with.
+    fn passed(&mut self, count: usize) {
+        if let Some((_, run)) = self.runs.front_mut() {
+            *run = run.saturating_sub(count);
+            if *run == 0 {
+                self.runs.pop_front();
+            }
+        }
     }
 
     /// When refused frames want to be tried again. Until then the core's own announcement times mean nothing.
@@ -91,6 +124,10 @@ impl Announcements {
             };
             let address = SockAddr::link(frame.interface.index, ethertype as u16, destination);
             self.out.push(frame.len, address, Control::EMPTY, frame.slot);
+            match self.runs.back_mut() {
+                Some((netns, run)) if *netns == frame.interface.netns => *run += 1,
+                _ => self.runs.push_back((frame.interface.netns, 1)),
+            }
         }
     }
 }

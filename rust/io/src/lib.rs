@@ -16,6 +16,7 @@ mod failures;
 mod hands;
 mod membership;
 mod netlink;
+mod netns;
 mod ring;
 mod runtime;
 mod status;

@@ -22,30 +22,36 @@ use std::sync::Arc;
 
 use keepvip_proto::engine::Core;
 use keepvip_proto::time::{Duration, Instant};
-use keepvip_proto::vrrp::config::{Family, NetnsId};
 use keepvip_proto::vrrp::report::{Event, EventKind};
 
-use crate::advert::Adverts;
 use crate::announce::Announcements;
 use crate::failures::SendFailures;
 use crate::hands::{Hands, Outcome};
-use crate::netlink::Monitor;
+use crate::netns::{Namespace, Namespaces, OWN};
 use crate::ring::{ApplyCommand, Command, CommandSource, RecordKind, RecordSink};
 use crate::status::{StatusBlock, ThreadStatus};
 use crate::sys::clock;
-use crate::sys::epoll::{Epoll, Ready, Trigger};
+use crate::sys::epoll::{Epoll, Token, Trigger};
 use crate::sys::timerfd::Timer;
 
-/// The namespace that the engine was started in; so far the only one.
-const NETNS: NetnsId = 0;
-
-/// What epoll calls the descriptors.
+/// What epoll calls the descriptors, beside those of the namespaces.
 const TIMER: u8 = 0;
 const COMMANDS: u8 = 1;
-const MONITOR: u8 = 2;
-const ADVERTS_V4: u8 = 3;
-const ADVERTS_V6: u8 = 4;
-const HANDS: u8 = 5;
+const HANDS: u8 = 2;
+
+/// Which of them are readable.
+#[derive(Clone, Copy, Default)]
+struct Ready(u8);
+
+impl Ready {
+    const fn has(self, kind: u8) -> bool {
+        self.0 & (1 << kind) != 0
+    }
+}
+
+const fn own(kind: u8) -> Token {
+    Token { kind, netns: OWN }
+}
 
 /// A wake-up later than this is told, at most once per [`LATE_PERIOD`]; every one is in the histogram.
 const LATE: Duration = Duration::from_millis(10);
@@ -91,12 +97,9 @@ pub(crate) struct Runtime {
     core: Core,
     epoll: Epoll,
     timer: Timer,
-    adverts: Adverts,
+    namespaces: Namespaces,
     announcements: Announcements,
     failures: SendFailures,
-    monitor: Monitor,
-    /// rtnetlink has something to read, as far as is known.
-    news: bool,
     hands: Hands,
     /// Some membership was refused.
     unjoined: bool,
@@ -126,29 +129,22 @@ impl Runtime {
         notices: &mut Vec<String>,
     ) -> io::Result<Self> {
         let mut core = Core::new();
-        let epoll = Epoll::new()?;
+        let mut epoll = Epoll::new()?;
         let timer = Timer::new()?;
-        let adverts = Adverts::open(NETNS, notices)?;
-        let mut monitor = Monitor::open(NETNS)?;
-        let announcements = Announcements::open()?;
+        let own_namespace = Box::new(Namespace::open(OWN, notices)?);
         let hands = Hands::start(rt_priority)?;
-        epoll.add(&timer, TIMER, Trigger::Edge)?;
-        epoll.add(&commands.wake.as_fd(), COMMANDS, Trigger::Level)?;
-        epoll.add(&monitor, MONITOR, Trigger::Edge)?;
-        epoll.add(&hands, HANDS, Trigger::Level)?;
-        for (family, socket) in adverts.sockets() {
-            epoll.add(&socket, token(family), Trigger::Level)?;
-        }
-        monitor.resync(&mut core)?;
+        epoll.add(&timer, own(TIMER), Trigger::Edge)?;
+        epoll.add(&commands.wake.as_fd(), own(COMMANDS), Trigger::Level)?;
+        epoll.add(&hands, own(HANDS), Trigger::Level)?;
+        let mut namespaces = Namespaces::new();
+        namespaces.add(own_namespace, &mut epoll, &mut core)?;
         Ok(Self {
             core,
             epoll,
             timer,
-            adverts,
-            announcements,
+            namespaces,
+            announcements: Announcements::new(),
             failures: SendFailures::default(),
-            monitor,
-            news: true,
             hands,
             unjoined: false,
             unreported: false,
@@ -176,10 +172,10 @@ impl Runtime {
         let ready = self.wait()?;
         self.take_outcomes(ready);
         self.take_commands(ready);
-        self.take_facts(ready)?;
+        self.take_facts()?;
         let now = clock::now();
         let due = self.core.next_deadline().filter(|&at| at <= now);
-        self.take_packets(ready, now, due.is_some())?;
+        self.take_packets(now, due.is_some())?;
         self.core.handle_deadlines(now);
         // The start of the clock is no deadline, it means "at once".
         if let Some(due) = due.filter(|&at| at > Instant::ZERO) {
@@ -196,7 +192,7 @@ impl Runtime {
         if sleep && core::mem::take(&mut self.burst) {
             clock::nap(BURST);
         }
-        let ready = self.epoll.wait(sleep)?;
+        let ready = self.look(sleep)?;
         let now = clock::now();
         if sleep {
             self.rested = now;
@@ -204,6 +200,19 @@ impl Runtime {
         } else if now.since(self.rested) > BUSY {
             clock::nap(NAP);
             self.rested = clock::now();
+        }
+        Ok(ready)
+    }
+
+    /// Finds out what is readable.
+    fn look(&mut self, sleep: bool) -> io::Result<Ready> {
+        self.epoll.wait(sleep)?;
+        let mut ready = Ready::default();
+        for token in self.epoll.ready() {
+            match token.kind {
+                kind @ (TIMER | COMMANDS | HANDS) => ready.0 |= 1 << kind,
+                _ => self.namespaces.mark(token),
+            }
         }
         Ok(ready)
     }
@@ -252,7 +261,7 @@ impl Runtime {
         }
         self.backlog.commands = false;
         while let Some(command) = self.commands.peek() {
-            if matches!(command, Command::Apply(_)) && (!self.monitor.started() || self.unreported) {
+            if matches!(command, Command::Apply(_)) && (!self.started() || self.unreported) {
                 return;
             }
             match self.commands.pop() {
@@ -280,18 +289,16 @@ impl Runtime {
         self.commands.discard(command);
     }
 
-    fn take_facts(&mut self, ready: Ready) -> io::Result<()> {
-        self.news |= ready.has(MONITOR);
+    fn take_facts(&mut self) -> io::Result<()> {
         self.backlog.facts = false;
-        if !self.news || self.hands.busy() {
+        if self.hands.busy() || !self.namespaces.news() {
             return Ok(());
         }
-        let started = self.monitor.started();
-        let pumped = self.monitor.pump(clock::now(), &mut self.core)?;
-        self.news = pumped.more;
+        let started = self.started();
+        let pumped = self.namespaces.pump(clock::now(), &mut self.core)?;
         self.backlog.facts = pumped.more;
         // A configuration that waited for the host to be known needs a turn of its own.
-        self.backlog.commands |= !started && self.monitor.started();
+        self.backlog.commands |= !started && self.started();
         if pumped.news && self.unjoined && self.hands.has_room() {
             self.unjoined = false;
             self.hands.again();
@@ -299,19 +306,21 @@ impl Runtime {
         Ok(())
     }
 
-    /// Hands over the packets that had arrived by `now`. When a deadline is due, the sockets are asked whatever epoll
-    /// said: something may have come in since.
-    fn take_packets(&mut self, ready: Ready, now: Instant, due: bool) -> io::Result<()> {
-        self.backlog.packets = false;
-        let mut packets = 0;
-        for family in [Family::V4, Family::V6] {
-            if due || ready.has(token(family)) {
-                let received = self.adverts.receive(family, now, &mut self.core)?;
-                self.backlog.packets |= received.more;
-                packets += received.packets;
-            }
+    /// The host is known.
+    fn started(&self) -> bool {
+        self.namespaces.get(OWN).is_some_and(Namespace::started)
+    }
+
+    /// Hands over the packets that had arrived by `now`. When a deadline is due it is asked once more what is readable:
+    /// something may have come in since.
+    fn take_packets(&mut self, now: Instant, due: bool) -> io::Result<()> {
+        if due && self.namespaces.several() {
+            self.look(false)?;
+            self.backlog.facts |= self.namespaces.news() && !self.hands.busy();
         }
-        if packets > 0 {
+        let received = self.namespaces.receive(now, due, &mut self.core)?;
+        self.backlog.packets = received.more;
+        if received.packets > 0 {
             self.burst = now.since(self.packets_at) < BURST + BURST;
             self.packets_at = now;
         }
@@ -320,11 +329,13 @@ impl Runtime {
 
     /// Does what the core wants done; true when it has nothing left to do for ever.
     fn put_out(&mut self, now: Instant) -> bool {
-        self.adverts.send(now, &mut self.core, &mut self.failures);
+        self.namespaces.send(now, &mut self.core, &mut self.failures);
         let handed_over = self.hand_over();
-        self.backlog.announcements = self.announcements.send(now, &mut self.core, &mut self.failures);
+        self.backlog.announcements = self
+            .announcements
+            .send(now, &mut self.core, &self.namespaces, &mut self.failures);
         // Reports wait for the address operations before them, and the last report for the last advert.
-        if !handed_over || self.hands.busy() || (self.stopping && self.adverts.retry_at().is_some()) {
+        if !handed_over || self.hands.busy() || (self.stopping && self.namespaces.retry_at().is_some()) {
             self.unreported = true;
             return false;
         }
@@ -352,7 +363,7 @@ impl Runtime {
     /// Passes on the reports; true when the last one was among them.
     fn report(&mut self, now: Instant) -> bool {
         while let Some(event) = self.core.poll_event() {
-            if event.kind == EventKind::Resynced && self.monitor.resyncs() == 0 {
+            if event.kind == EventKind::Resynced && self.namespaces.resyncs() == 0 {
                 // The first reading is no news.
                 continue;
             }
@@ -381,13 +392,14 @@ impl Runtime {
         }
         // Last: whoever is woken by a report finds the status that goes with it.
         self.records.flush();
-        self.thread.overruns(self.adverts.overruns(), self.monitor.resyncs());
+        self.thread
+            .overruns(self.namespaces.overruns(), self.namespaces.resyncs());
     }
 
     fn set_timer(&mut self) -> io::Result<()> {
         // What a full device refused is not tried again before its time, whatever the core wants to announce.
         let announcement = self.announcements.retry_at().or_else(|| self.core.next_announcement());
-        let at = [self.core.next_deadline(), announcement, self.adverts.retry_at()]
+        let at = [self.core.next_deadline(), announcement, self.namespaces.retry_at()]
             .into_iter()
             .flatten()
             .min();
@@ -407,7 +419,7 @@ impl Runtime {
         let released = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let now = clock::now();
             self.core.shutdown(now, true);
-            self.adverts.send(now, &mut self.core, &mut self.failures);
+            self.namespaces.send(now, &mut self.core, &mut self.failures);
             while !self.hand_over() || self.hands.busy() {
                 self.hands.wait();
                 self.take_outcomes_of(clock::now());
@@ -427,13 +439,6 @@ impl Runtime {
         self.hands.finish();
         self.thread.end();
         self.records.wake();
-    }
-}
-
-const fn token(family: Family) -> u8 {
-    match family {
-        Family::V4 => ADVERTS_V4,
-        Family::V6 => ADVERTS_V6,
     }
 }
 

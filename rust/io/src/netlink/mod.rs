@@ -7,4 +7,4 @@ mod fact;
 mod monitor;
 
 pub(crate) use address::{AddressSocket, CHUNK};
-pub(crate) use monitor::Monitor;
+pub(crate) use monitor::{DATAGRAM, Monitor, Pumped};

@@ -20,7 +20,7 @@ const GROUPS: [u32; 4] = [1, 5, 9, 25];
 /// Octets of notifications that may wait; the kernel doubles them.
 const BUFFER: libc::c_int = 8 << 20;
 /// Largest datagram: the kernel fills dumps in pieces of 32 KiB.
-const DATAGRAM: usize = 64 * 1024;
+pub(crate) const DATAGRAM: usize = 64 * 1024;
 /// What a turn of the loop handles, in messages: changes come one by one and are read together as far as possible, since
 /// the core judges them together; the pieces of a dump, with some 30 links each, take turns with the adverts.
 const PER_TURN: usize = 1024;
@@ -58,7 +58,6 @@ pub(crate) struct Pumped {
 pub(crate) struct Monitor {
     netns: NetnsId,
     socket: Netlink,
-    buffer: Box<[u8]>,
     sync: Sync,
     seq: u32,
     /// Links as last told: news about forwarding come without the rest.
@@ -76,7 +75,6 @@ impl Monitor {
         Ok(Self {
             netns,
             socket,
-            buffer: vec![0; DATAGRAM].into_boxed_slice(),
             sync: Sync::Complete,
             seq: 0,
             links: HashMap::new(),
@@ -106,8 +104,8 @@ impl Monitor {
         self.ask(Dump::Links)
     }
 
-    /// Handles some of what waits.
-    pub(crate) fn pump(&mut self, now: Instant, core: &mut Core) -> io::Result<Pumped> {
+    /// Handles some of what waits. `buffer` has [`DATAGRAM`] octets.
+    pub(crate) fn pump(&mut self, buffer: &mut [u8], now: Instant, core: &mut Core) -> io::Result<Pumped> {
         let mut pumped = Pumped::default();
         if let Sync::Asking(dump) = self.sync {
             self.ask(dump)?;
@@ -115,17 +113,11 @@ impl Monitor {
         let mut budget = PER_TURN;
         while budget > 0 {
             budget = budget.saturating_sub(if self.reading() { DUMP_PIECE } else { 1 });
-            // The buffer leaves the monitor while its messages are handled; an empty box allocates nothing.
-            let mut buffer = core::mem::take(&mut self.buffer);
-            let received = self.socket.receive(&mut buffer);
-            let handled = match &received {
-                Ok(len) => self.handle_datagram(&buffer[..*len], now, core),
-                Err(_) => Ok(()),
-            };
-            self.buffer = buffer;
-            handled?;
-            match received {
-                Ok(_) => pumped.news = true,
+            match self.socket.receive(buffer) {
+                Ok(len) => {
+                    self.handle_datagram(&buffer[..len], now, core)?;
+                    pumped.news = true;
+                }
                 Err(error) => match errno(&error) {
                     libc::EAGAIN => {
                         // Nothing will come while the request for it was refused.

@@ -202,16 +202,21 @@ impl SendBatch {
         self.done = 0;
     }
 
-    /// Sends what is staged, without waiting; returns how many went. Fewer than all of them: the next call returns the
-    /// reason that the kernel gave for the next one.
-    pub(crate) fn send(&mut self, socket: &impl AsFd) -> io::Result<usize> {
-        let waiting = self.staged.len() - self.done;
+    /// Sends at most `limit` of what is staged, without waiting; returns how many went. Fewer than that: the next call
+    /// returns the reason that the kernel gave for the next one.
+    pub(crate) fn send(&mut self, socket: &impl AsFd, limit: usize) -> io::Result<usize> {
+        let waiting = (self.staged.len() - self.done).min(limit);
         if waiting == 0 {
             return Ok(0);
         }
         let mut vectors = [const { MaybeUninit::<libc::iovec>::uninit() }; BATCH];
         let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; BATCH];
-        for ((staged, vector), header) in self.staged[self.done..].iter_mut().zip(&mut vectors).zip(&mut headers) {
+        for ((staged, vector), header) in self.staged[self.done..]
+            .iter_mut()
+            .zip(&mut vectors)
+            .zip(&mut headers)
+            .take(waiting)
+        {
             let data = &mut self.arena[staged.start..staged.start + staged.len];
             let vector = vector.write(libc::iovec {
                 iov_base: data.as_mut_ptr().cast(),
@@ -289,7 +294,7 @@ mod tests {
         }
         assert!(!out.has_room(1));
         assert!(out.space().is_empty());
-        assert_eq!(out.send(&sender).unwrap(), BATCH);
+        assert_eq!(out.send(&sender, BATCH).unwrap(), BATCH);
         assert!(out.sent(BATCH).eq(0..BATCH as u32));
         assert_eq!(out.sent(1).collect::<Vec<_>>(), [BATCH as u32 - 1]);
         assert!(out.is_empty());
@@ -326,9 +331,9 @@ mod tests {
         out.skip();
         assert_eq!(out.next(), Some((&b"two"[..], 2)));
         assert!(out.move_next(&mut later));
-        assert_eq!(out.send(&sender).unwrap(), 1);
+        assert_eq!(out.send(&sender, BATCH).unwrap(), 1);
         assert!(out.is_empty() && out.next().is_none());
-        assert_eq!(later.send(&sender).unwrap(), 1);
+        assert_eq!(later.send(&sender, BATCH).unwrap(), 1);
         let mut batch = RecvBatch::new();
         assert_eq!(batch.receive(&receiver).unwrap(), 2);
         let got: Vec<_> = batch.datagrams().map(|datagram| datagram.data.to_vec()).collect();
