@@ -17,15 +17,10 @@ from keepvip.config.keywords.arguments import (
     U32,
     USER,
 )
+from keepvip.config.regex_option import OPTIONS
 
 _BYTES_16 = Arg("int", "BYTES", low=0, high=65535, unit="bytes")
 _OFFSET = Arg("int", "BYTES", low=0, high=4_294_967_295, unit="bytes")
-_REGEX_OPTIONS = (
-    "allow_empty_class alt_bsux auto_callout caseless dollar_endonly dotall dupnames extended firstline"
-    " match_unset_backref multiline never_ucp never_utf no_auto_capture no_auto_possess no_dotstar_anchor"
-    " no_start_optimize ucp ungreedy utf never_backslash_c alt_circumflex alt_verbnames use_offset_limit"
-)
-
 _CONNECTION = (
     Keyword("connect_ip", (ADDRESS,), "Address to check.", "that of the real server", "B", "1.1.8"),
     Keyword("connect_port", (PORT,), "Port to check.", "that of the real server", "A", "1.1.8"),
@@ -103,8 +98,8 @@ def _url(*more: Keyword) -> Block:
             Keyword("regex_no_match", (), "The page must not match.", "off", "B", "2.0.7"),
             Keyword(
                 "regex_options",
-                (Arg("choice", "OPTION", choices=tuple(_REGEX_OPTIONS.split()), repeat=True),),
-                "Options of the pattern.",
+                (Arg("word", "OPTION", repeat=True),),
+                f"Options of the pattern: {', '.join(OPTIONS)}.",
                 "none",
                 "C",
                 "2.0.7",
