@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from keepvip.config.build_defaults import InstanceDefaults
     from keepvip.config.diagnostic import Diagnostics
     from keepvip.config.facts import HostFacts
+    from keepvip.config.model_check import SslClient
     from keepvip.config.source import Span
     from keepvip.config.tree import Node
 
@@ -101,6 +102,7 @@ def build(
         sync_groups=sync_groups,
     )
     config = Config(
+        ssl=_ssl(ctx, root.get("SSL")),
         global_defs=defs,
         sync_groups=sync_groups,
         instances=tuple(tracking.instances.values()),
@@ -111,6 +113,14 @@ def build(
         use_pid_dir="use_pid_dir" in root or "instance" in root or namespace is not None,
     )
     return Built(config, root, settings, fatal=ctx.fatal, mail_unspoken=mail_unspoken, network=ctx.network)
+
+
+def _ssl(ctx: Context, block: Setting | None) -> SslClient | None:
+    if block is None:
+        return None
+    from keepvip.config.build_check import build_ssl  # noqa: PLC0415  (load balancers only)
+
+    return build_ssl(ctx, block)
 
 
 MAIL_SWITCHES = frozenset({"smtp_alert", "smtp_alert_vrrp", "smtp_alert_checker"})

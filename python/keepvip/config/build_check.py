@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from keepvip.config.build_http import build_http
-from keepvip.config.build_script import build_command
+from keepvip.config.build_script import ScriptDefaults, build_command
 from keepvip.config.keywords.checkers import (
     DNS_CHECK,
     FILE_CHECK,
@@ -19,13 +21,13 @@ from keepvip.config.keywords.checkers import (
     TCP_CHECK,
     UDP_CHECK,
 )
+from keepvip.config.keywords.virtual_server import SSL
 from keepvip.config.model_check import (
     CONNECT_TIMEOUT_US,
     SMTP_HELO,
     Checker,
     DnsCheck,
     FileCheck,
-    Inherited,
     MiscCheck,
     PingCheck,
     SmtpCheck,
@@ -49,6 +51,38 @@ _MAX_LABEL = 63
 _MAX_NAME = 253
 
 
+class Inherited(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a real server hands down to its checkers: its own settings, else those of the virtual server."""
+
+    address: str
+    """Canonical text form."""
+    port: int
+    """0 = none."""
+    family: int
+    alpha: bool = False
+    retry: int | None = None
+    """None, here and below: the checker type's own default."""
+    delay_before_retry_us: int | None = None
+    warmup_us: int | None = None
+    """None = `delay_loop` of the checker."""
+    connect_timeout_us: int | None = None
+    delay_loop_us: int = 60_000_000
+    service_delay_loop_us: int = 60_000_000
+    """`delay_loop` of the virtual server: what a script may take, unless it says otherwise."""
+    virtualhost: str | None = None
+    service_virtualhost: str | None = None
+    """That of the virtual server alone: the real server's is not used for SNI."""
+    log_all_failures: bool = False
+    """`checker_log_all_failures`."""
+    scripts: ScriptDefaults = ScriptDefaults()
+    track_files: dict[str, tuple[int, bool]] = {}
+    """Every `track_file` that exists, with its own weight and whether that is reversed."""
+    service: str = ""
+    """Name of the virtual server in messages."""
+    server: str = ""
+    """Name of the real server in messages."""
+
+
 def build_checkers(ctx: Context, server: Settings, inherited: Inherited) -> tuple[Checker, ...]:
     """All checkers of a real server, kind by kind in the order in which each kind is first mentioned."""
     found: list[Checker] = []
@@ -60,10 +94,9 @@ def build_checkers(ctx: Context, server: Settings, inherited: Inherited) -> tupl
     return tuple(found)
 
 
-def build_ssl(ctx: Context, block: Setting | None, settings: Settings | None) -> SslClient | None:
-    """The block `SSL`; None without."""
-    if block is None or settings is None:
-        return None
+def build_ssl(ctx: Context, block: Setting) -> SslClient:
+    """The block `SSL`."""
+    settings = read_block(ctx, block.node.children or (), SSL)
     values: dict[str, str | None] = {
         name: settings.value(name, None) for name in ("password", "ca", "certificate", "key")
     }

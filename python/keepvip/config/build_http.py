@@ -10,7 +10,8 @@ from keepvip.config.settings import read_block
 from keepvip.config.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from keepvip.config.model_check import Inherited, Target
+    from keepvip.config.build_check import Inherited
+    from keepvip.config.model_check import Target
     from keepvip.config.settings import Context, Setting, Settings
 
 __all__ = ["build_http"]
@@ -44,14 +45,14 @@ def build_http(
             )
             continue
         own: str | None = url.value("virtualhost", None)
-        name: str | None = None
+        server_name: str | None = None
         if wants_sni:
-            name = (sni.value if sni is not None else None) or own or host or inherited.service_virtualhost
+            server_name = (sni.value if sni is not None else None) or own or host or inherited.service_virtualhost
         urls.append(
             Url(
                 path=url["path"].value,
                 host=own or host or inherited.virtualhost,
-                sni=name,
+                sni=server_name,
                 digest=url.value("digest", None),
                 status_codes=tuple(url.value("status_code", ((200, 299),))),
                 regex=_regex(ctx, url),

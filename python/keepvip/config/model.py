@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import msgspec
 
+from keepvip.config.model_check import SslClient  # noqa: TC001
 from keepvip.config.model_script import Fifo, Script
 from keepvip.config.model_service import Balancing, VirtualServer
 
@@ -304,6 +305,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Those that some instance tracks."""
     virtual_servers: tuple[VirtualServer, ...] = ()
     balancing: Balancing = Balancing()
+    ssl: SslClient | None = None
+    """What SSL_GET presents to servers."""
     files: tuple[str, ...] = ()
     """Every file that was read, in order; the first is the configuration file itself."""
     net_namespace: str | None = None

@@ -11,15 +11,13 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from keepvip.config.build_script import ScriptDefaults
-from keepvip.config.model import Script  # noqa: TC001  (msgspec resolves annotations at run time)
+from keepvip.config.model_script import Script  # noqa: TC001  (msgspec resolves annotations at run time)
 
 __all__ = [
     "Checker",
     "DnsCheck",
     "FileCheck",
     "HttpCheck",
-    "Inherited",
     "MiscCheck",
     "PingCheck",
     "Regex",
@@ -33,38 +31,6 @@ __all__ = [
 
 CONNECT_TIMEOUT_US = 5_000_000
 SMTP_HELO = "smtpchecker.keepalived.org"
-
-
-class Inherited(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a real server hands down to its checkers: its own settings, else those of the virtual server."""
-
-    address: str
-    """Canonical text form."""
-    port: int
-    """0 = none."""
-    family: int
-    alpha: bool = False
-    retry: int | None = None
-    """None, here and below: the checker type's own default."""
-    delay_before_retry_us: int | None = None
-    warmup_us: int | None = None
-    """None = `delay_loop` of the checker."""
-    connect_timeout_us: int | None = None
-    delay_loop_us: int = 60_000_000
-    service_delay_loop_us: int = 60_000_000
-    """`delay_loop` of the virtual server: what a script may take, unless it says otherwise."""
-    virtualhost: str | None = None
-    service_virtualhost: str | None = None
-    """That of the virtual server alone: the real server's is not used for SNI."""
-    log_all_failures: bool = False
-    """`checker_log_all_failures`."""
-    scripts: ScriptDefaults = ScriptDefaults()
-    track_files: dict[str, tuple[int, bool]] = {}
-    """Every `track_file` that exists, with its own weight and whether that is reversed."""
-    service: str = ""
-    """Name of the virtual server in messages."""
-    server: str = ""
-    """Name of the real server in messages."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -196,9 +196,8 @@ ROOT = Block(
             "none",
             "C",
             "",
-            not_yet("health checks"),
-            "replaced",
-            SSL,
+            duplicates="replaced",
+            block=SSL,
         ),
         Keyword(
             "virtual_server_group",

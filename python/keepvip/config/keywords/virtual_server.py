@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keepvip.config.keyword import Arg, Block, Keyword, Tier, no_op, not_yet, table
+from keepvip.config.keyword import ACTS, Arg, Block, Keyword, Tier, no_op, not_yet, table
 from keepvip.config.keywords.arguments import (
     ADDRESS,
     BOOL,
@@ -17,7 +17,7 @@ from keepvip.config.keywords.arguments import (
 )
 from keepvip.config.keywords.checkers import CHECKERS
 
-_CHECKS = not_yet("health checks")
+_BFD = not_yet("BFD", "the server counts as up as far as BFD is concerned")
 _SCHEDULER = Arg(
     "choice",
     "SCHEDULER",
@@ -128,7 +128,7 @@ REAL_SERVER = Block(
                 "none",
                 "A" if tier == "A" else "B" if tier == "B" else "C",
                 since,
-                _CHECKS,
+                _BFD if block.name == "BFD_CHECK" else ACTS,
                 "add",
                 block,
             )
