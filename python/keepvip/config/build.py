@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from keepvip.config.build_balancing import follow_instance
 from keepvip.config.build_global import build_global
 from keepvip.config.build_instance import build_instance
 from keepvip.config.build_script import build_notify
+from keepvip.config.build_service import build_services
 from keepvip.config.build_track import build_tracking
 from keepvip.config.diagnostic import ConfigTestClass, Related
 from keepvip.config.keywords import ROOT
@@ -101,12 +103,15 @@ def build(
         groups={name: group for name, (_, group) in groups.items()},
         sync_groups=sync_groups,
     )
+    services = build_services(ctx, root, defaults.services)
     config = Config(
         ssl=_ssl(ctx, root.get("SSL")),
         global_defs=defs,
         sync_groups=sync_groups,
         instances=tuple(tracking.instances.values()),
         track_scripts=tracking.scripts,
+        virtual_servers=services,
+        balancing=follow_instance(ctx, defaults.services, tracking.instances, services),
         files=files,
         net_namespace=str(namespace.value) if namespace is not None else None,
         instance_name=root["instance"].value if "instance" in root else None,

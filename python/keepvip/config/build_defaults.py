@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from keepvip.config.build_balancing import ServiceDefaults
 from keepvip.config.build_script import ScriptDefaults
 from keepvip.config.model import IPV4_GROUP, IPV6_GROUP, GarpConfig
 
@@ -28,3 +29,4 @@ class InstanceDefaults(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     group6: str = IPV6_GROUP
     garp: GarpConfig = GarpConfig()
     scripts: ScriptDefaults = ScriptDefaults()
+    services: ServiceDefaults = ServiceDefaults()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from keepvip.config.build_script import build_script, known_group, known_user, split_group
 from keepvip.config.diagnostic import Related
 from keepvip.config.model import Fifo
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from keepvip.config.build_script import ScriptDefaults
     from keepvip.config.settings import Context, Settings
 
-__all__ = ["build_fifos"]
+__all__ = ["build_fifos", "build_service_fifo"]
 
 
 def build_fifos(ctx: Context, settings: Settings, scripts: ScriptDefaults) -> tuple[Fifo | None, Fifo | None]:
@@ -28,6 +30,31 @@ def build_fifos(ctx: Context, settings: Settings, scripts: ScriptDefaults) -> tu
         )
         vrrp = None
     return common, vrrp
+
+
+def build_service_fifo(ctx: Context, settings: Settings, scripts: ScriptDefaults) -> Fifo | None:
+    """`lvs_notify_fifo`."""
+    fifo = _fifo(ctx, settings, "lvs_notify_fifo", scripts)
+    if fifo is None:
+        return None
+    path = {name: settings[name].value[0] for name in ("notify_fifo", "vrrp_notify_fifo") if name in settings}
+    if fifo.path == path.get("notify_fifo"):
+        ctx.diagnostics.warning(
+            "same-fifo",
+            f"`lvs_notify_fifo` is the same as `notify_fifo`, {fifo.path}: it is ignored, and no line comes twice",
+            settings["lvs_notify_fifo"].span,
+            related=[Related("the other one is here", settings["notify_fifo"].span)],
+        )
+        return None
+    if fifo.path == path.get("vrrp_notify_fifo") and fifo.script is not None and "vrrp_notify_fifo_script" in settings:
+        ctx.diagnostics.warning(
+            "same-fifo",
+            f"`lvs_notify_fifo_script` is not started: {fifo.path} has a reader already",
+            settings["lvs_notify_fifo_script"].span,
+            related=[Related("the other one is here", settings["vrrp_notify_fifo_script"].span)],
+        )
+        return msgspec.structs.replace(fifo, script=None)
+    return fifo
 
 
 def _fifo(ctx: Context, settings: Settings, name: str, scripts: ScriptDefaults) -> Fifo | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from keepvip.config.build_balancing import build_balancing
 from keepvip.config.build_defaults import InstanceDefaults
 from keepvip.config.build_fifo import build_fifos
 from keepvip.config.build_script import DEFAULT_USER, ScriptDefaults, build_script, known_group, known_user, split_group
@@ -103,6 +104,7 @@ def build_global(
         group6=_group(ctx, settings, "vrrp_mcast_group6", 6, IPV6_GROUP),
         garp=_garp(nodes, settings),
         scripts=scripts,
+        services=build_balancing(ctx, settings, scripts),
     )
     return defs, defaults
 

@@ -84,7 +84,7 @@ class Context:
 class Setting:
     """One keyword as it was used in a block."""
 
-    __slots__ = ("keyword", "more", "node", "value")
+    __slots__ = ("keyword", "more", "node", "options", "value")
 
     value: Any
     """No argument: True. One: its value, None if it is optional and missing. Several: a tuple of them. A block: the
@@ -94,6 +94,8 @@ class Setting:
         self.keyword = keyword
         self.node = node
         self.value = value
+        self.options: dict[str, Any] = {}
+        """Those after the arguments, by name."""
         self.more: tuple[Setting, ...] | list[Setting] = ()
         """Later occurrences, for keywords that may be repeated."""
 
@@ -105,6 +107,16 @@ class Setting:
     def span(self) -> Span:
         """The keyword and its arguments."""
         return self.node.statement_span
+
+
+class _Optioned:
+    """A value with the options that came after it."""
+
+    __slots__ = ("options", "value")
+
+    def __init__(self, value: object, options: dict[str, object]) -> None:
+        self.value = value
+        self.options = options
 
 
 class Settings(dict[str, Setting]):
@@ -148,7 +160,11 @@ def read_block(ctx: Context, nodes: Iterable[Node], block: Block, *, ignored: bo
                 )
             if ignored or keyword.support.kind == "not-yet":
                 validate(ctx, node, keyword.block)
-        setting = Setting(keyword, node, value)
+        if type(value) is _Optioned:
+            setting = Setting(keyword, node, value.value)
+            setting.options = value.options
+        else:
+            setting = Setting(keyword, node, value)
         first = found.get(keyword.name)
         if first is None:
             found[keyword.name] = setting
@@ -289,8 +305,10 @@ def _read_value(ctx: Context, node: Node, keyword: Keyword) -> object:
             value, expected_words = _read_several(ctx, node, keyword)
         if keyword.options and len(words) > expected_words:
             known = {option.name: option for option in keyword.options}
-            read_options(ctx, node, (node.keyword, *words), 1 + expected_words, known, keyword.name)
-            return value
+            options = read_options(ctx, node, (node.keyword, *words), 1 + expected_words, known, keyword.name)
+            if options is None or value is REFUSED:
+                return REFUSED
+            return _Optioned(value, {name: given for name, (given, _) in options.items()})
     if len(words) > expected_words:
         ctx.diagnostics.warning(
             "extra-words",
@@ -309,6 +327,7 @@ def _read_several(ctx: Context, node: Node, keyword: Keyword) -> tuple[object, i
     """The value of a statement with several arguments, and how many words they took."""
     taken: list[object] = []
     words = node.args
+    options = {option.name for option in keyword.options}
     index = 0
     for place, arg in enumerate(keyword.args):
         if arg.repeat:
@@ -323,6 +342,8 @@ def _read_several(ctx: Context, node: Node, keyword: Keyword) -> tuple[object, i
             index = len(words)
         elif arg.optional and arg.choices and place < len(keyword.args) - 1 and words[index : index + 1] != arg.choices:
             taken.append(None)  # such as `all` before a number
+        elif arg.optional and keyword.options and index < len(words) and words[index] in options:
+            taken.append(None)
         elif index < len(words):
             taken.append(_checked(ctx, arg, words[index], None, keyword.name, node, index))
             index += 1

@@ -19,7 +19,7 @@ _VS = Arg("choice", "VS", choices=("VS",), optional=True)
 LVS = (
     Keyword(
         "lvs_sync_daemon",
-        (IFNAME,),
+        (IFNAME, Arg("word", "INSTANCE", optional=True), Arg("int", "ID", low=0, high=255, optional=True)),
         "Runs the IPVS connection sync daemon on an interface, as master or backup together with an instance.",
         "off",
         "B",

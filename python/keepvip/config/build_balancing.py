@@ -1,0 +1,139 @@
+"""What `global_defs` says about load balancing (config-keywords.md 2.4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from keepvip.config.build_fifo import build_service_fifo
+from keepvip.config.build_script import ScriptDefaults
+from keepvip.config.keyword import ACTS
+from keepvip.config.model_service import Balancing, SyncDaemon
+from keepvip.config.source import Span  # noqa: TC001  (msgspec resolves annotations at run time)
+from keepvip.config.suggest import did_you_mean
+from keepvip.config.values import Address, is_multicast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from keepvip.config.model import VrrpInstance
+    from keepvip.config.model_service import VirtualServer
+    from keepvip.config.settings import Context, Settings
+
+__all__ = ["ServiceDefaults", "build_balancing", "follow_instance"]
+
+
+class ServiceDefaults(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What `global_defs` says for all virtual servers."""
+
+    balancing: Balancing = Balancing()
+    smtp_alert: bool | None = None
+    """`smtp_alert_checker`, else `smtp_alert`; None: neither is there."""
+    log_all_failures: bool = False
+    scripts: ScriptDefaults = ScriptDefaults()
+    sync_place: Span | None = None
+    """Where `lvs_sync_daemon` was written."""
+
+
+def build_balancing(ctx: Context, settings: Settings, scripts: ScriptDefaults) -> ServiceDefaults:
+    """`settings`: all of `global_defs`."""
+    timeouts = settings["lvs_timeouts"].value if "lvs_timeouts" in settings else {}
+    flush = settings.get("lvs_flush_on_stop")
+    balancing = Balancing(
+        flush_at_start="lvs_flush" in settings,
+        flush_at_stop="" if flush is None else "services" if flush.value == "VS" else "all",
+        tcp_timeout_s=timeouts.get("tcp", (0, 0))[0],
+        tcp_fin_timeout_s=timeouts.get("tcpfin", (0, 0))[0],
+        udp_timeout_s=timeouts.get("udp", (0, 0))[0],
+        sync_daemon=_sync_daemon(ctx, settings),
+        notify_fifo=build_service_fifo(ctx, settings, scripts),
+        init_notifies=settings.value("rs_init_notifies", False),
+        checker_emails=not settings.value("no_checker_emails", False),
+    )
+    alert: bool | None = settings.value("smtp_alert", None)
+    return ServiceDefaults(
+        balancing=balancing,
+        smtp_alert=settings.value("smtp_alert_checker", alert),
+        log_all_failures=settings.value("checker_log_all_failures", False),
+        scripts=scripts,
+        sync_place=settings["lvs_sync_daemon"].span if "lvs_sync_daemon" in settings else None,
+    )
+
+
+def _sync_daemon(ctx: Context, settings: Settings) -> SyncDaemon | None:
+    setting = settings.get("lvs_sync_daemon")
+    if setting is None or setting.keyword.support is not ACTS:
+        return None
+    interface, instance, sync_id = setting.value
+    options = setting.options
+    group = options.get("group")
+    if isinstance(group, Address) and not (is_multicast(group) or group.text.startswith("ff")):
+        ctx.diagnostics.error(
+            "invalid-value",
+            f"`lvs_sync_daemon`: the group {group.text} is no multicast address and is ignored",
+            setting.span,
+            expected="224.0.0.0/4 or ff00::/8",
+        )
+        group = None
+    if not ctx.interface_exists(interface):
+        ctx.diagnostics.warning(
+            "unknown-interface",
+            f"`lvs_sync_daemon` names `{interface}`, but there is no such interface:"
+            " connections are synchronised once there is",
+            setting.node.arg_span(0),
+            hint=ctx.interface_hint(interface),
+        )
+    sync_id = options.get("id", sync_id)
+    return SyncDaemon(
+        interface=interface,
+        instance=options.get("inst", instance),
+        sync_id=-1 if sync_id is None else sync_id,
+        max_len=options.get("maxlen", 0),
+        port=options.get("port", 0),
+        ttl=options.get("ttl", 0),
+        group=group.text if isinstance(group, Address) else "",
+    )
+
+
+def follow_instance(
+    ctx: Context,
+    defaults: ServiceDefaults,
+    instances: Mapping[str, VrrpInstance],
+    services: Sequence[VirtualServer],
+) -> Balancing:
+    """The same with a sync daemon that can run: its instance exists, its number is known."""
+    balancing, place = defaults.balancing, defaults.sync_place
+    daemon = balancing.sync_daemon
+    if daemon is None:
+        return balancing
+    instance = instances.get(daemon.instance) if daemon.instance is not None else None
+    if daemon.instance is not None and instance is None:
+        ctx.diagnostics.error(
+            "unknown-instance",
+            f"`lvs_sync_daemon` follows `{daemon.instance}`, but there is no such vrrp_instance that runs:"
+            " connections are not synchronised",
+            place,
+            hint=did_you_mean(daemon.instance, instances),
+        )
+        return msgspec.structs.replace(balancing, sync_daemon=None)
+    mixed = next((service for service in services if _mixes(service)), None)
+    if mixed is not None:
+        ctx.diagnostics.error(
+            "sync-and-mixed",
+            f"`lvs_sync_daemon` cannot run: the kernel does not synchronise connections while a service such as"
+            f" {mixed.name} has servers of another address family",
+            place,
+            hint="give that service servers of its own family, or remove lvs_sync_daemon",
+        )
+        return msgspec.structs.replace(balancing, sync_daemon=None)
+    if daemon.sync_id < 0:
+        sync_id = instance.vrid if instance is not None else 0
+        daemon = msgspec.structs.replace(daemon, sync_id=sync_id)
+    return msgspec.structs.replace(balancing, sync_daemon=daemon)
+
+
+def _mixes(service: VirtualServer) -> bool:
+    servers = (*service.real_servers, *((service.sorry,) if service.sorry is not None else ()))
+    families = {entry.family for entry in service.entries}
+    return any({server.family} != families for server in servers)
