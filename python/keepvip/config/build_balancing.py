@@ -8,6 +8,7 @@ import msgspec
 
 from keepvip.config.build_fifo import build_service_fifo
 from keepvip.config.build_script import ScriptDefaults
+from keepvip.config.diagnostic import ConfigTestClass
 from keepvip.config.keyword import ACTS
 from keepvip.config.model_service import Balancing, SyncDaemon
 from keepvip.config.source import Span  # noqa: TC001  (msgspec resolves annotations at run time)
@@ -63,9 +64,19 @@ def build_balancing(ctx: Context, settings: Settings, scripts: ScriptDefaults) -
 
 def _sync_daemon(ctx: Context, settings: Settings) -> SyncDaemon | None:
     setting = settings.get("lvs_sync_daemon")
-    if setting is None or setting.keyword.support is not ACTS:
+    if setting is None:
         return None
     interface, instance, sync_id = setting.value
+    if sync_id is not None:
+        ctx.diagnostics.warning(
+            "deprecated",
+            f"`lvs_sync_daemon`: a number without `id` before it is an old form; {sync_id} is used",
+            setting.node.arg_span(2),
+            hint=f"write `lvs_sync_daemon {interface} inst {instance} id {sync_id}`",
+            kind=ConfigTestClass.GENERAL,
+        )
+    if setting.keyword.support is not ACTS:
+        return None
     options = setting.options
     group = options.get("group")
     if isinstance(group, Address) and not (is_multicast(group) or group.text.startswith("ff")):
