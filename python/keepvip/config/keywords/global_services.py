@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from keepvip.config.keyword import Arg, Keyword, deprecated, not_yet
-from keepvip.config.keywords.arguments import ADDRESS, GROUP, IFNAME, NAME, PATH, SCRIPT, STRING
+from keepvip.config.keywords.arguments import GROUP, IFNAME, NAME, PATH, SCRIPT, STRING
 
 _USER = Arg("user", "USER", optional=True)
 _IPVS = "load balancing"
@@ -19,7 +19,7 @@ _VS = Arg("choice", "VS", choices=("VS",), optional=True)
 LVS = (
     Keyword(
         "lvs_sync_daemon",
-        (IFNAME, Arg("word", "INSTANCE", optional=True), Arg("int", "ID", low=0, high=255, optional=True)),
+        (IFNAME, Arg("word", "INST", optional=True), Arg("int", "ID", low=0, high=255, optional=True)),
         "Runs the IPVS connection sync daemon on an interface, as master or backup together with an instance.",
         "off",
         "B",
@@ -29,10 +29,10 @@ LVS = (
         options=(
             Keyword("inst", (NAME,), "Instance that decides whether it is master or backup.", "both roles at once"),
             Keyword("id", (Arg("int", "ID", low=0, high=255),), "Number that both ends share.", "VRID, else 0"),
-            Keyword("maxlen", (Arg("int", "BYTES", low=1, high=65507),), "Longest message.", "the kernel's"),
-            Keyword("port", (Arg("port", "PORT", low=1, high=65535, strict=True),), "UDP port.", "the kernel's"),
-            Keyword("ttl", (Arg("int", "TTL", low=1, high=255),), "TTL of the messages.", "the kernel's"),
-            Keyword("group", (ADDRESS,), "Multicast group.", "the kernel's"),
+            Keyword("maxlen", (Arg("int", "N", low=1, high=65507),), "Longest message.", "the kernel's"),
+            Keyword("port", (Arg("port", "N", low=1, high=65535, strict=True),), "UDP port.", "the kernel's"),
+            Keyword("ttl", (Arg("int", "N", low=1, high=255),), "TTL of the messages.", "the kernel's"),
+            Keyword("group", (Arg("address", "IP"),), "Multicast group.", "the kernel's"),
         ),
         missing_ignored=True,
     ),
