@@ -130,6 +130,7 @@ def steps() -> list[Step]:
         for folder, title in (
             ("packaging", "Wheel"),
             ("netns", "Tests in namespaces"),
+            ("guest", "Tests in a guest kernel"),
             ("interop", "Interoperation"),
         )
         if any((ROOT / "tests" / folder).glob("test_*.py"))

@@ -49,6 +49,10 @@ look_for_what_is_missing() {
         need keepalived "keepalived (the other node of the interoperation tests)" have keepalived
         need frr "FRRouting's vrrpd (another other node)" test -x /usr/lib/frr/vrrpd
         need tshark "tshark (an independent decoder of what keepvip sends)" have tshark
+        need user-mode-linux "user-mode-linux (a guest kernel with IPVS, VLAN and VRF)" have linux.uml
+        need kmod "the program modprobe (modules of the guest kernel)" have modprobe
+        need ipvsadm "the program ipvsadm (what the guest kernel's IPVS table holds)" have ipvsadm
+        need curl "the program curl (a client of load-balanced services)" have curl
         need gdb "gdb (freezes Python while the engine must go on)" have gdb
     fi
 }
