@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias, final
 
-from keepvip.config.model import VrrpInstance
+from keepvip.config.model import PacketFilter, VrrpInstance
 
 __version__: Final[str]
 BUILD_PROFILE: Final[str]
@@ -38,7 +38,7 @@ class Engine:
     Raises OSError when a socket or the thread cannot be had (CAP_NET_RAW and CAP_NET_ADMIN are needed).
     """
 
-    def __new__(cls, *, rt_priority: int | None, lock_memory: bool) -> Engine: ...
+    def __new__(cls, *, rt_priority: int | None, lock_memory: bool, packet_filter: PacketFilter) -> Engine: ...
     @property
     def notices(self) -> list[str]:
         """What was not granted, in words."""

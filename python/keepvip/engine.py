@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from keepvip import event
 from keepvip._core import Engine as CoreEngine
 from keepvip.event import EngineSnapshot, InstanceStatus, State
+from keepvip.config.model import PacketFilter
 from keepvip.record import INTERFACE, Names, event_of, track_target
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ ENGINE_FIELDS = (
     "dont_track_primary",
     "addresses",
     "excluded",
+    "guarded",
     "garp",
     "tracks",
 )
@@ -77,8 +79,14 @@ class Engine:
     notices: list[str]
     """What was not granted (real-time scheduling, locked memory, buffers), for people; said once."""
 
-    def __init__(self, *, rt_priority: int | None = DEFAULT_RT_PRIORITY, lock_memory: bool = True) -> None:
-        self._core = CoreEngine(rt_priority=rt_priority, lock_memory=lock_memory)
+    def __init__(
+        self,
+        *,
+        rt_priority: int | None = DEFAULT_RT_PRIORITY,
+        lock_memory: bool = True,
+        packet_filter: PacketFilter = PacketFilter(),  # noqa: B008  (frozen)
+    ) -> None:
+        self._core = CoreEngine(rt_priority=rt_priority, lock_memory=lock_memory, packet_filter=packet_filter)
         self.notices = self._core.notices
         self._slots: dict[InstanceKey, int] = {}
         self._instances: dict[int, VrrpInstance] = {}

@@ -187,6 +187,15 @@ def _membership_refused(_names: Names, base: _Base, fields: _Fields) -> event.Ev
     return event.Notice(**base, level="info" if number == errno.ENODEV else "error", text=text)
 
 
+def _filter_refused(_names: Names, base: _Base, fields: _Fields) -> event.Event:
+    number = fields[0]
+    text = f"the packet filter cannot be changed: {os.strerror(number)}; "
+    if number in {errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.ENOPROTOOPT, errno.EOPNOTSUPP}:
+        text += "this kernel lacks nf_tables; "
+    text += "packets to the addresses of instances with no_accept or strict mode may not be dropped"
+    return event.Notice(**base, level="error", text=text)
+
+
 def _lost(_names: Names, base: _Base, fields: _Fields) -> event.Event:
     return event.EventsLost(**base, count=fields[0])
 
@@ -210,6 +219,7 @@ _MAKERS: dict[str, Callable[[Names, _Base, _Fields], event.Event]] = {
     "Deleted": _deleted,
     "Resynced": _resynced,
     "MembershipRefused": _membership_refused,
+    "FilterRefused": _filter_refused,
     "Lost": _lost,
     "Stopped": _stopped,
 }

@@ -14,7 +14,7 @@ from keepvip.config.build_fifo import build_fifos
 from keepvip.config.build_script import DEFAULT_USER, ScriptDefaults, build_script, known_group, known_user, split_group
 from keepvip.config.diagnostic import ConfigTestClass
 from keepvip.config.keywords.global_defs import GLOBAL_DEFS
-from keepvip.config.model import IPV4_GROUP, IPV6_GROUP, GarpConfig, GlobalDefs
+from keepvip.config.model import IPV4_GROUP, IPV6_GROUP, GarpConfig, GlobalDefs, PacketFilter
 from keepvip.config.settings import Settings, read_block
 from keepvip.config.values import Address, is_multicast
 
@@ -62,6 +62,7 @@ def build_global(
         startup_delay_us=settings.value("vrrp_startup_delay", 0),
         delay_after_boot_us=settings.value("vrrp_delay_after_boot", 0),
         log_unknown_vrids="log_unknown_vrids" in settings,
+        packet_filter=_packet_filter(ctx, settings),
         vrrp_rt_priority=settings.value("vrrp_rt_priority", None),
         vrrp_cpu_affinity=tuple(sorted(set(settings.value("vrrp_cpu_affinity", ())))),
         umask=_umask(settings),
@@ -107,6 +108,26 @@ def build_global(
         services=build_balancing(ctx, settings, scripts),
     )
     return defs, defaults
+
+
+def _packet_filter(ctx: Context, settings: Settings) -> PacketFilter:
+    default = PacketFilter()
+    iptables = settings.get("vrrp_iptables")
+    if iptables is not None:
+        ctx.diagnostics.warning(
+            "nftables-instead",
+            "keepvip's packet filter is nftables: the iptables chains are left alone",
+            iptables.span,
+            hint="write nftables, or leave it out: the filter is made when an instance needs it",
+            kind=ConfigTestClass.NONE,
+        )
+    table = settings.get("nftables")
+    return PacketFilter(
+        table=(table.value if table is not None else None) or default.table,
+        priority=settings.value("nftables_priority", default.priority),
+        counters="nftables_counters" in settings,
+        by_index="nftables_ifindex" in settings,
+    )
 
 
 def _script(ctx: Context, settings: Settings, name: str, defaults: ScriptDefaults) -> Script | None:

@@ -296,14 +296,15 @@ def _peer_is_self(lint: Lint) -> None:
                 )
 
 
-def _strict_has_no_filter(lint: Lint) -> None:
-    strict = next((instance for instance in lint.config.instances if instance.strict and not instance.accept), None)
+def _strict_drops(lint: Lint) -> None:
+    strict = next((instance for instance in lint.config.instances if instance.strict and instance.guarded), None)
     if strict is not None:
         lint.diagnostics.note(
-            "strict-has-no-filter",
-            "strict mode turns accept mode off, but there is no packet filter yet: packets for the addresses are"
-            " accepted",
+            "strict-drops-packets",
+            f"strict mode turns accept mode off: as a master `{strict.name}` drops all packets to its addresses, pings"
+            " and connections too",
             lint.place(strict, "strict_mode"),
+            hint="if something shall answer there, write accept (version 3) or do without strict mode",
         )
 
 
@@ -445,7 +446,7 @@ RULES: tuple[Rule, ...] = (
     Rule("address-off-subnet", "An address is in no subnet of its interface.", _address_off_subnet),
     Rule("source-not-here", "mcast_src_ip or unicast_src_ip is not an address of the interface.", _source_not_here),
     Rule("peer-is-self", "A node is a unicast peer of itself.", _peer_is_self),
-    Rule("strict-has-no-filter", "Strict mode implies a packet filter that there is not.", _strict_has_no_filter),
+    Rule("strict-drops-packets", "Strict mode drops the packets to the addresses.", _strict_drops),
     Rule("script-security-off", "Scripts are run without enable_script_security.", _script_security_off),
     Rule(
         "script-cannot-run",

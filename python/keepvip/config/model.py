@@ -23,6 +23,7 @@ __all__ = [
     "GlobalDefs",
     "InstanceKey",
     "NotifyScripts",
+    "PacketFilter",
     "Script",
     "SyncGroup",
     "Track",
@@ -35,6 +36,8 @@ __all__ = [
 
 IPV4_GROUP = "224.0.0.18"
 IPV6_GROUP = "ff02::12"
+OWNER = 255
+"""The priority of an address owner (RFC 9568 section 5.2.4)."""
 
 InstanceKey = tuple[int, int, str, str]
 """(VRID, family, interface, destination): who an instance *is*, over reloads. The destination is the group; for unicast
@@ -98,6 +101,18 @@ class Authentication(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     def __repr__(self) -> str:
         return f"Authentication(kind={self.kind!r}, password=<hidden>)"
+
+
+class PacketFilter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How the traffic of addresses that are held but not accepted is dropped (vrrp-behaviour.md 12)."""
+
+    table: str = "keepalived"
+    """Name of the nftables tables of families `ip` and `ip6`."""
+    priority: int = -1
+    """Of the base chains."""
+    counters: bool = False
+    by_index: bool = False
+    """Sets hold indices of interfaces instead of names."""
 
 
 class UnicastPeer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -222,6 +237,11 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     notify_priority_changes: bool = False
 
     @property
+    def guarded(self) -> bool:
+        """Whether the traffic of its addresses is dropped; an owner's never is."""
+        return not self.accept and self.priority != OWNER
+
+    @property
     def key(self) -> InstanceKey:
         """Identity over a reload: not the name (vrrp-behaviour.md 16)."""
         if self.unicast is None:
@@ -268,6 +288,7 @@ class GlobalDefs(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     delay_after_boot_us: int = 0
     """The same, counted from the boot of the host; the later end of the two counts."""
     log_unknown_vrids: bool = False
+    packet_filter: PacketFilter = PacketFilter()
     vrrp_rt_priority: int | None = None
     """SCHED_RR priority of the engine, 1..99; None = the engine's own default."""
     vrrp_cpu_affinity: tuple[int, ...] = ()

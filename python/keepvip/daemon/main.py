@@ -190,7 +190,7 @@ def _run(start: _Start, launch: background.Launch) -> int:
     threading.stack_size(THREAD_STACK_BYTES)
     try:
         with _pinned(start.config.global_defs.vrrp_cpu_affinity, messages):
-            engine = Engine(rt_priority=start.config.global_defs.vrrp_rt_priority or DEFAULT_RT_PRIORITY)
+            engine = Engine(rt_priority=defs.vrrp_rt_priority or DEFAULT_RT_PRIORITY, packet_filter=defs.packet_filter)
     except OSError as error:
         needed = " (it needs root, or CAP_NET_ADMIN and CAP_NET_RAW)" if isinstance(error, PermissionError) else ""
         raise _StartRefusedError(_os_status(error), f"the engine cannot start: {_strerror(error)}{needed}") from error

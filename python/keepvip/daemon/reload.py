@@ -167,6 +167,10 @@ def _fixed_difference(old: Config, new: Config) -> str | None:
         return "net_namespace"
     if old.instance_name != new.instance_name:
         return "instance"
+    if old.global_defs.packet_filter.table != new.global_defs.packet_filter.table:
+        return "nftables"
+    if old.global_defs.packet_filter != new.global_defs.packet_filter:
+        return "the way that the packet filter is made (nftables_priority, nftables_counters, nftables_ifindex)"
     return None
 
 

@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use keepvip_proto::vrrp::track::{TrackId, TrackValue};
 
+use crate::netlink::FilterOptions;
 use crate::ring::{self, ApplyCommand, Command, CommandSink, Record, RecordSource};
 use crate::runtime::Runtime;
 use crate::status::{PublishedThreadStatus, ThreadStatus};
@@ -25,12 +26,14 @@ const STACK: usize = 1 << 20;
 static PANIC: Mutex<Option<String>> = Mutex::new(None);
 
 /// How the engine is to be run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// `SCHED_RR` priority, 1 to 99; `None` for ordinary scheduling.
     pub rt_priority: Option<u8>,
     /// Lock the memory of the process.
     pub lock_memory: bool,
+    /// How the packet filter is made, if an address needs it.
+    pub filter: FilterOptions,
 }
 
 /// Why a command was not accepted.
@@ -72,13 +75,14 @@ impl Engine {
             record_sink,
             Arc::clone(&status),
             options.rt_priority,
+            options.filter.clone(),
             &mut notices,
         )?;
         let (ready, is_ready) = mpsc::channel();
         let thread = thread::Builder::new().name(NAME.into()).stack_size(STACK).spawn({
             let status = Arc::clone(&status);
             move || {
-                let settled = settle(options, &status);
+                let settled = settle(&options, &status);
                 let failed = settled.is_err();
                 if ready.send(settled).is_err() || failed {
                     return Ok(());
@@ -201,7 +205,7 @@ impl core::fmt::Debug for Engine {
 }
 
 /// Prepares the calling thread. What is refused costs punctuality, not function: it is told, and that is all.
-fn settle(options: Options, status: &ThreadStatus) -> io::Result<Vec<String>> {
+fn settle(options: &Options, status: &ThreadStatus) -> io::Result<Vec<String>> {
     let mut notices = Vec::new();
     sched::block_signals()?;
     sched::no_timer_slack()?;

@@ -18,7 +18,7 @@ use keepvip_proto::vrrp::output::{AddressOp, MembershipOp};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::membership::{Memberships, Refused};
-use crate::netlink::{AddressSocket, CHUNK};
+use crate::netlink::{AddressSocket, CHUNK, Families, FilterOptions};
 use crate::sys::eventfd::EventFd;
 use crate::sys::sched;
 
@@ -35,6 +35,8 @@ enum Task {
     Membership(MembershipOp),
     /// Try the refused memberships again.
     Again,
+    /// Make the packet filter for guarded addresses.
+    PrepareFilter(Families),
     /// Take off all addresses that are installed.
     WithdrawAll,
     /// Nothing follows.
@@ -44,12 +46,14 @@ enum Task {
 /// What became of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outcome {
-    /// An address operation was carried out, or refused for this reason.
-    Address(AddressOp, i32),
+    /// An address operation was carried out, or refused for this reason; and what the packet filter said.
+    Address(AddressOp, i32, i32),
     /// A membership was changed, or refused.
     Membership(Result<(), Refused>),
     /// The refused memberships were tried again; `missing`: not all were granted.
     Again { missing: bool },
+    /// The packet filter was made, or refused.
+    FilterPrepared(i32),
     /// Nothing to tell.
     Done,
 }
@@ -69,7 +73,7 @@ pub(crate) struct Hands {
 
 impl Hands {
     /// Starts the thread in the network namespace of the calling thread. `rt_priority` is that of the engine.
-    pub(crate) fn start(rt_priority: Option<u8>) -> io::Result<Self> {
+    pub(crate) fn start(rt_priority: Option<u8>, filter: FilterOptions) -> io::Result<Self> {
         let (tasks, task_source) = RingBuffer::new(CAPACITY);
         let (outcome_sink, outcomes) = RingBuffer::new(CAPACITY);
         let (wake, done) = (Arc::new(EventFd::new()?), Arc::new(EventFd::new()?));
@@ -78,7 +82,7 @@ impl Hands {
             outcomes: outcome_sink,
             wake: Arc::clone(&wake),
             done: Arc::clone(&done),
-            addresses: AddressSocket::open()?,
+            addresses: AddressSocket::open(filter)?,
             memberships: Memberships::default(),
             chunk: Vec::with_capacity(CHUNK),
         };
@@ -123,6 +127,11 @@ impl Hands {
     /// Has the refused memberships tried again.
     pub(crate) fn again(&mut self) {
         self.give(Task::Again);
+    }
+
+    /// Has the packet filter made that guarded addresses of these families will need.
+    pub(crate) fn prepare_filter(&mut self, families: Families) {
+        self.give(Task::PrepareFilter(families));
     }
 
     /// Has all addresses taken off, without a core that knows them.
@@ -221,7 +230,10 @@ impl Worker {
             self.wake.wait();
             while let Ok(&task) = self.tasks.peek() {
                 match task {
-                    Task::End => return,
+                    Task::End => {
+                        self.addresses.end();
+                        return;
+                    }
                     Task::Address(_) => self.address_chunk(),
                     Task::Membership(op) => {
                         let result = self.memberships.change(op);
@@ -230,6 +242,10 @@ impl Worker {
                     Task::Again => {
                         let missing = self.memberships.again();
                         self.answer_next(Outcome::Again { missing });
+                    }
+                    Task::PrepareFilter(families) => {
+                        let errno = self.addresses.prepare_filter(families);
+                        self.answer_next(Outcome::FilterPrepared(errno));
                     }
                     Task::WithdrawAll => {
                         self.addresses.withdraw_all();
@@ -253,9 +269,10 @@ impl Worker {
         }
         let (addresses, chunk) = (&mut self.addresses, &self.chunk);
         let failed = panic::catch_unwind(AssertUnwindSafe(|| addresses.carry_out(chunk))).is_err();
+        let filter_errno = self.addresses.filter_errno();
         for (op, &errno) in self.chunk.iter().zip(self.addresses.results()) {
             let errno = if failed { libc::EIO } else { errno };
-            answer(&mut self.outcomes, Outcome::Address(*op, errno));
+            answer(&mut self.outcomes, Outcome::Address(*op, errno, filter_errno));
         }
     }
 
@@ -297,6 +314,7 @@ mod tests {
             preferred_lft_s: None,
             no_track: false,
             advertised: true,
+            guarded: false,
         };
         AddressOp {
             slot: 0,
@@ -309,7 +327,7 @@ mod tests {
 
     #[test]
     fn every_task_has_one_outcome_in_order() {
-        let mut hands = Hands::start(None).unwrap();
+        let mut hands = Hands::start(None, FilterOptions::default()).unwrap();
         for host in 0..150 {
             hands.address(op(host));
         }
@@ -326,7 +344,7 @@ mod tests {
             outcomes.extend(core::iter::from_fn(|| hands.take()));
         }
         for (host, outcome) in (0..150).zip(&outcomes) {
-            let Outcome::Address(done, errno) = outcome else {
+            let Outcome::Address(done, errno, 0) = outcome else {
                 panic!("not an address operation: {outcome:?}");
             };
             assert_eq!(*done, op(host));
@@ -340,7 +358,7 @@ mod tests {
 
     #[test]
     fn it_takes_only_what_it_can_answer() {
-        let mut hands = Hands::start(None).unwrap();
+        let mut hands = Hands::start(None, FilterOptions::default()).unwrap();
         let mut given = 0;
         while hands.has_room() {
             hands.again();

@@ -24,6 +24,7 @@ mod status;
 mod sys;
 
 pub use engine::{CommandError, Engine, Options};
+pub use netlink::FilterOptions;
 pub use ring::{ApplyCommand, Record, RecordKind};
 pub use status::{LATE_BUCKETS, PublishedStatus, PublishedThreadStatus, StatusBlock, fault_names};
 pub use sys::eventfd::EventFd;

@@ -91,6 +91,11 @@ pub enum RecordKind {
         /// The kernel's errno.
         errno: i32,
     },
+    /// The packet filter refused to drop the traffic of guarded addresses, or to let it pass again.
+    FilterRefused {
+        /// The kernel's errno.
+        errno: i32,
+    },
     /// The ring was full.
     Lost {
         /// How many records are missing before this one.

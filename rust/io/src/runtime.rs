@@ -20,13 +20,14 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
-use keepvip_proto::engine::Core;
+use keepvip_proto::engine::{Apply, Change, Core};
 use keepvip_proto::time::{Duration, Instant};
 use keepvip_proto::vrrp::report::{Event, EventKind};
 
 use crate::announce::Announcements;
 use crate::failures::SendFailures;
 use crate::hands::{Hands, Outcome};
+use crate::netlink::{Families, FilterOptions};
 use crate::netns::{Namespace, Namespaces, OWN};
 use crate::ring::{ApplyCommand, Command, CommandSource, RecordKind, RecordSink};
 use crate::status::{StatusBlock, ThreadStatus};
@@ -101,6 +102,7 @@ pub(crate) struct Runtime {
     announcements: Announcements,
     failures: SendFailures,
     hands: Hands,
+    filter_errno: i32,
     /// Some membership was refused.
     unjoined: bool,
     /// Reports wait for address operations.
@@ -126,13 +128,14 @@ impl Runtime {
         records: RecordSink,
         thread: Arc<ThreadStatus>,
         rt_priority: Option<u8>,
+        filter: FilterOptions,
         notices: &mut Vec<String>,
     ) -> io::Result<Self> {
         let mut core = Core::new();
         let mut epoll = Epoll::new()?;
         let timer = Timer::new()?;
         let own_namespace = Box::new(Namespace::open(OWN, notices)?);
-        let hands = Hands::start(rt_priority)?;
+        let hands = Hands::start(rt_priority, filter)?;
         epoll.add(&timer, own(TIMER), Trigger::Edge)?;
         epoll.add(&commands.wake.as_fd(), own(COMMANDS), Trigger::Level)?;
         epoll.add(&hands, own(HANDS), Trigger::Level)?;
@@ -146,6 +149,7 @@ impl Runtime {
             announcements: Announcements::new(),
             failures: SendFailures::default(),
             hands,
+            filter_errno: 0,
             unjoined: false,
             unreported: false,
             commands,
@@ -237,7 +241,10 @@ impl Runtime {
     fn take_outcomes_of(&mut self, now: Instant) {
         while let Some(outcome) = self.hands.take() {
             match outcome {
-                Outcome::Address(op, errno) => self.core.handle_address_result(now, &op, errno),
+                Outcome::Address(op, errno, filter_errno) => {
+                    self.core.handle_address_result(now, &op, errno);
+                    self.note_filter(now, filter_errno);
+                }
                 Outcome::Membership(Err(refused)) => {
                     self.unjoined = true;
                     let kind = RecordKind::MembershipRefused {
@@ -248,9 +255,18 @@ impl Runtime {
                     self.records.push(now, kind);
                 }
                 Outcome::Again { missing } => self.unjoined = missing,
+                Outcome::FilterPrepared(errno) => self.note_filter(now, errno),
                 Outcome::Membership(Ok(())) | Outcome::Done => {}
             }
         }
+    }
+
+    /// Tells once that the packet filter refuses, until it does not, or for another reason.
+    fn note_filter(&mut self, now: Instant, errno: i32) {
+        if errno != 0 && errno != self.filter_errno {
+            self.records.push(now, RecordKind::FilterRefused { errno });
+        }
+        self.filter_errno = errno;
     }
 
     /// Carries out what was asked for. A configuration waits until the host is known, and until the reports of the one
@@ -285,8 +301,25 @@ impl Runtime {
         self.publish();
         self.records.set_epoch(command.epoch);
         core::mem::swap(&mut self.status, &mut command.status);
+        self.prepare_filter(&command.apply);
         self.core.apply(clock::now(), core::mem::take(&mut command.apply));
         self.commands.discard(command);
+    }
+
+    /// Has the packet filter made before a master needs it.
+    fn prepare_filter(&mut self, apply: &Apply) {
+        let mut families = Families::default();
+        for change in &apply.changes {
+            if let Change::Add { config, .. } | Change::Update { config, .. } = change {
+                for vip in config.vips.iter().filter(|vip| vip.guarded) {
+                    families.v4 |= vip.addr.is_ipv4();
+                    families.v6 |= vip.addr.is_ipv6();
+                }
+            }
+        }
+        if families != Families::default() && self.hands.has_room() {
+            self.hands.prepare_filter(families);
+        }
     }
 
     fn take_facts(&mut self) -> io::Result<()> {

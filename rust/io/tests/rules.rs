@@ -5,7 +5,7 @@ mod support;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use keepvip_io::{Options, RecordKind};
+use keepvip_io::{FilterOptions, Options, RecordKind};
 use keepvip_proto::engine::{Apply, Change};
 use keepvip_proto::time;
 use keepvip_proto::vrrp::config::RouterConfig;
@@ -123,6 +123,7 @@ fn a_flood_neither_silences_a_master_nor_fools_a_backup() {
     let options = Options {
         rt_priority: Some(10),
         lock_memory: false,
+        filter: FilterOptions::default(),
     };
     let mut node = Node::start_with(&a, options);
     let flood = tap.injector();
@@ -231,6 +232,7 @@ fn a_kernel_that_is_busy_elsewhere_delays_no_advert() {
     let options = Options {
         rt_priority: Some(10),
         lock_memory: false,
+        filter: FilterOptions::default(),
     };
     let mut node = Node::start_with(&a, options);
     let fast = |vrid| RouterConfig {

@@ -365,6 +365,7 @@ fn what_the_kernel_does_not_see_does_not_touch_an_address() {
         }],
         vec![Vip {
             advertised: false,
+            guarded: false,
             ..vip("10.0.0.1")
         }],
     ] {

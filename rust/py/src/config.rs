@@ -39,6 +39,7 @@ pub(crate) struct Instance {
     mcast_dst: String,
     unicast: Option<PyUnicast>,
     dont_track_primary: bool,
+    guarded: bool,
     addresses: Vec<Address>,
     excluded: Vec<Address>,
     garp: Garp,
@@ -155,8 +156,14 @@ impl TryFrom<Instance> for RouterConfig {
     type Error = Error;
 
     fn try_from(instance: Instance) -> Result<Self, Error> {
-        let advertised = instance.addresses.into_iter().map(|address| vip(address, true));
-        let excluded = instance.excluded.into_iter().map(|address| vip(address, false));
+        let advertised = instance
+            .addresses
+            .into_iter()
+            .map(|address| vip(address, true, instance.guarded));
+        let excluded = instance
+            .excluded
+            .into_iter()
+            .map(|address| vip(address, false, instance.guarded));
         Ok(Self {
             netns: 0,
             interface: optional("interface", instance.interface.as_deref(), interface)?,
@@ -217,7 +224,7 @@ fn unicast(from: PyUnicast) -> Result<Unicast, Error> {
     })
 }
 
-fn vip(from: Address, advertised: bool) -> Result<Vip, Error> {
+fn vip(from: Address, advertised: bool, guarded: bool) -> Result<Vip, Error> {
     let flags = [
         (from.nodad, AddressFlags::NODAD),
         (from.home, AddressFlags::HOME),
@@ -250,6 +257,7 @@ fn vip(from: Address, advertised: bool) -> Result<Vip, Error> {
         preferred_lft_s: from.preferred_lft_s,
         no_track: from.no_track,
         advertised,
+        guarded,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use keepvip_io::{ApplyCommand, Options, Record, StatusBlock};
+use keepvip_io::{ApplyCommand, FilterOptions, Options, Record, StatusBlock};
 use keepvip_proto::engine::{Apply, Change, GroupConfig};
 use keepvip_proto::time::Instant;
 use keepvip_proto::vrrp::config::RouterConfig;
@@ -17,6 +17,15 @@ use crate::{event, status};
 /// A change of one slot: "add" or "update" with an instance, "remove" without.
 type PyChange = (String, u32, Option<Instance>);
 
+/// A `PacketFilter`.
+#[derive(FromPyObject)]
+struct PyFilter {
+    table: String,
+    priority: i32,
+    counters: bool,
+    by_index: bool,
+}
+
 /// A running engine thread. See `_core.pyi`.
 #[pyclass(frozen, module = "keepvip._core")]
 pub(crate) struct Engine {
@@ -28,11 +37,17 @@ pub(crate) struct Engine {
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (*, rt_priority, lock_memory))]
-    fn new(py: Python<'_>, rt_priority: Option<u8>, lock_memory: bool) -> Result<Self, Error> {
+    #[pyo3(signature = (*, rt_priority, lock_memory, packet_filter))]
+    fn new(py: Python<'_>, rt_priority: Option<u8>, lock_memory: bool, packet_filter: PyFilter) -> Result<Self, Error> {
         let options = Options {
             rt_priority,
             lock_memory,
+            filter: FilterOptions {
+                table: packet_filter.table,
+                priority: packet_filter.priority,
+                counters: packet_filter.counters,
+                by_index: packet_filter.by_index,
+            },
         };
         let engine = py.detach(|| keepvip_io::Engine::start(options))?;
         Ok(Self {

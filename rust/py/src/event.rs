@@ -19,6 +19,7 @@ pub(crate) fn record<'py>(py: Python<'py>, record: &Record) -> PyResult<Bound<'p
             "MembershipRefused",
             (ifindex, group.to_string(), errno).into_pyobject(py)?,
         ),
+        RecordKind::FilterRefused { errno } => ("FilterRefused", (errno,).into_pyobject(py)?),
         RecordKind::Lost { count } => ("Lost", (count,).into_pyobject(py)?),
         RecordKind::Fatal => ("Fatal", PyTuple::empty(py)),
     };

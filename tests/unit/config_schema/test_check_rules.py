@@ -152,7 +152,7 @@ def test_a_source_that_is_not_there(compiled: Compile) -> None:
 
 def test_strict_mode_without_a_packet_filter(compiled: Compile) -> None:
     result = compiled(block("a", 1, "192.0.2.1", lines="strict_mode"))
-    assert [(found.severity, found.code) for found in result.diagnostics] == [(Severity.NOTE, "strict-has-no-filter")]
+    assert [(found.severity, found.code) for found in result.diagnostics] == [(Severity.NOTE, "strict-drops-packets")]
 
 
 def test_a_sync_group_of_unequals(compiled: Compile) -> None:

@@ -18,7 +18,6 @@ from keepvip.config.keywords.arguments import (
 )
 
 _TABLE = Arg("word", "TABLE", optional=True)
-_FILTER = "packet filter"
 _VMAC = "virtual MAC"
 _PRIORITY = Arg("int", "PRIORITY", low=-2_147_483_648, high=2_147_483_647)
 _DELAY = Arg("seconds", "SECONDS", low=1_000, high=4_294_967_295, unit="seconds")
@@ -258,12 +257,11 @@ PACKET_FILTER = (
         "keepalived, when needed",
         "B",
         "2.0.11",
-        not_yet(_FILTER),
-        "first",
+        duplicates="first",
     ),
-    Keyword("nftables_priority", (_PRIORITY,), "Priority of its base chains.", "-1", "C", "2.0.11", not_yet(_FILTER)),
-    Keyword("nftables_ifindex", (), "Its sets hold interface numbers, not names.", "off", "C", "", not_yet(_FILTER)),
-    Keyword("nftables_counters", (), "Its rules count.", "off", "C", "", not_yet(_FILTER)),
+    Keyword("nftables_priority", (_PRIORITY,), "Priority of its base chains.", "-1", "C", "2.0.11"),
+    Keyword("nftables_ifindex", (), "Its sets hold interface numbers, not names.", "off", "C"),
+    Keyword("nftables_counters", (), "Its rules count.", "off", "C"),
     Keyword(
         "nftables_ipvs",
         (_TABLE,),
@@ -289,11 +287,10 @@ PACKET_FILTER = (
     Keyword(
         "vrrp_iptables",
         (Arg("word", "INCHAIN", optional=True), Arg("word", "OUTCHAIN", optional=True)),
-        "Uses iptables chains instead of nftables.",
+        "Wants a packet filter. keepvip makes it with nftables and says so: iptables chains are not touched.",
         "off; INPUT OUTPUT",
         "C",
         "1.2.17",
-        not_yet(_FILTER),
     ),
     Keyword(
         "vrrp_ipsets",
@@ -302,6 +299,6 @@ PACKET_FILTER = (
         "keepalived and derived names",
         "C",
         "1.2.20",
-        not_yet(_FILTER),
+        no_op("the packet filter is nftables, which has sets of its own"),
     ),
 )

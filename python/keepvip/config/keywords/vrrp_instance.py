@@ -215,7 +215,6 @@ _ADDRESSES = (
         "off",
         "B",
         "1.3.0",
-        not_yet("packet filter", "packets for the addresses are accepted"),
     ),
 )
 

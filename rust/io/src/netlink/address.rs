@@ -7,7 +7,7 @@ use std::io;
 use keepvip_proto::vrrp::output::{AddressOp, IfId};
 use keepvip_proto::wire::rtnl::{self, ADDRESS_REQUEST_MAX_LEN, IfExists, Payload, Requests};
 
-use super::fact;
+use super::{Families, FilterOptions, fact, nft::Filter};
 use crate::sys::errno;
 use crate::sys::netlink::Netlink;
 
@@ -28,11 +28,13 @@ pub(crate) struct AddressSocket {
     seq: u32,
     /// What is on the interfaces because of us.
     installed: HashMap<(IfId, IpAddr), AddressOp>,
+    filter: Filter,
+    filter_errno: i32,
 }
 
 impl AddressSocket {
     /// Opens the socket in the network namespace of the calling thread.
-    pub(crate) fn open() -> io::Result<Self> {
+    pub(crate) fn open(filter: FilterOptions) -> io::Result<Self> {
         Ok(Self {
             socket: Netlink::open(&[])?,
             requests: vec![0; CHUNK * ADDRESS_REQUEST_MAX_LEN].into_boxed_slice(),
@@ -40,12 +42,16 @@ impl AddressSocket {
             results: [PENDING; CHUNK],
             seq: 0,
             installed: HashMap::new(),
+            filter: Filter::new(filter),
+            filter_errno: 0,
         })
     }
 
     /// Carries out up to [`CHUNK`] operations in their order; their results follow.
     pub(crate) fn carry_out(&mut self, ops: &[AddressOp]) {
         let ops = &ops[..ops.len().min(CHUNK)];
+        // An address whose traffic cannot be dropped is held all the same: the others rely on that.
+        let guarded = self.filter.before(ops);
         self.request(ops);
         for (op, result) in ops.iter().zip(&mut self.results) {
             *result = meaning(op.install, *result);
@@ -56,6 +62,23 @@ impl AddressSocket {
                 self.installed.insert(key, *op);
             }
         }
+        let released = self.filter.after(ops);
+        self.filter_errno = guarded.and(released).map_or_else(|error| errno(&error), |()| 0);
+    }
+
+    /// What the packet filter said to the operations carried out last: its errno, or 0.
+    pub(crate) const fn filter_errno(&self) -> i32 {
+        self.filter_errno
+    }
+
+    /// Prepares the packet filter for guarded addresses; 0 or the errno of its refusal.
+    pub(crate) fn prepare_filter(&mut self, families: Families) -> i32 {
+        self.filter.prepare(families).map_or_else(|error| errno(&error), |()| 0)
+    }
+
+    /// The last: takes the packet filter away. What it says is nobody's concern any more.
+    pub(crate) fn end(&mut self) {
+        let _refused = self.filter.end();
     }
 
     /// What became of the operations carried out last: their errnos, 0 for those that are done.
@@ -72,6 +95,7 @@ impl AddressSocket {
         for ops in installed.chunks(CHUNK) {
             self.request(ops);
         }
+        self.filter.forget();
     }
 
     /// Sends `ops` and fills in `results`, positive errnos in the same order.
@@ -170,6 +194,7 @@ mod tests {
                 preferred_lft_s: None,
                 no_track: false,
                 advertised: true,
+                guarded: false,
             },
             install,
             orphan: false,
@@ -179,7 +204,7 @@ mod tests {
     /// Errors without privileges or side effects: no interface has this index, and no prefix is that long.
     #[test]
     fn every_refusal_finds_its_operation() {
-        let mut socket = AddressSocket::open().unwrap();
+        let mut socket = AddressSocket::open(FilterOptions::default()).unwrap();
         for _ in 0..3 {
             let ops: Vec<_> = (0..CHUNK)
                 .map(|i| {

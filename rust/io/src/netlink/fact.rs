@@ -77,6 +77,7 @@ mod tests {
             preferred_lft_s: Some(0),
             no_track: false,
             advertised: true,
+            guarded: false,
         }
     }
 

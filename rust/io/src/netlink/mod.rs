@@ -5,6 +5,9 @@
 mod address;
 mod fact;
 mod monitor;
+mod nft;
 
 pub(crate) use address::{AddressSocket, CHUNK};
 pub(crate) use monitor::{DATAGRAM, Monitor, Pumped};
+pub(crate) use nft::Families;
+pub use nft::FilterOptions;

@@ -1,4 +1,4 @@
-//! Datagrams to and from rtnetlink.
+//! Datagrams to and from the kernel's netlink families.
 
 use core::mem::{size_of, zeroed};
 use std::io;
@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::{checked, checked_len, socket};
 
-/// A socket that talks to the kernel's routing family.
+/// A socket that talks to the kernel: to its routing family, or to its packet filter.
 pub(crate) struct Netlink {
     fd: OwnedFd,
 }
@@ -14,7 +14,25 @@ pub(crate) struct Netlink {
 impl Netlink {
     /// Opens a socket in the network namespace of the calling thread and subscribes it to `groups` (`RTNLGRP_*`).
     pub(crate) fn open(groups: &[u32]) -> io::Result<Self> {
-        let fd = socket::open(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_ROUTE)?;
+        let socket = Self::open_family(libc::NETLINK_ROUTE)?;
+        for &group in groups {
+            socket::set(
+                &socket.fd,
+                libc::SOL_NETLINK,
+                libc::NETLINK_ADD_MEMBERSHIP,
+                group.cast_signed(),
+            )?;
+        }
+        Ok(socket)
+    }
+
+    /// Opens a socket to the packet filter of the network namespace of the calling thread.
+    pub(crate) fn open_netfilter() -> io::Result<Self> {
+        Self::open_family(libc::NETLINK_NETFILTER)
+    }
+
+    fn open_family(family: libc::c_int) -> io::Result<Self> {
+        let fd = socket::open(libc::AF_NETLINK, libc::SOCK_RAW, family)?;
         // SAFETY: all zero is a valid address; the kernel chooses the port.
         let mut address: libc::sockaddr_nl = unsafe { zeroed() };
         address.nl_family = libc::AF_NETLINK as libc::sa_family_t;
@@ -23,15 +41,17 @@ impl Netlink {
         checked(unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), len) })?;
         // Errors come back as the header of the refused message, without the message itself.
         socket::set(&fd, libc::SOL_NETLINK, libc::NETLINK_CAP_ACK, 1)?;
-        for &group in groups {
-            socket::set(
-                &fd,
-                libc::SOL_NETLINK,
-                libc::NETLINK_ADD_MEMBERSHIP,
-                group.cast_signed(),
-            )?;
-        }
         Ok(Self { fd })
+    }
+
+    /// The name of an interface in the namespace of the socket, padded with zeros.
+    pub(crate) fn interface_name(&self, index: u32) -> io::Result<[u8; libc::IFNAMSIZ]> {
+        // SAFETY: all zero is a valid request.
+        let mut request: libc::ifreq = unsafe { zeroed() };
+        request.ifr_ifru.ifru_ifindex = index.cast_signed();
+        // SAFETY: the kernel reads and writes one `ifreq`; sockets of all families answer this request.
+        checked(unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::SIOCGIFNAME, &raw mut request) })?;
+        Ok(request.ifr_name.map(libc::c_char::cast_unsigned))
     }
 
     /// Sends messages. The kernel carries out all of them before this returns; what it answers waits to be received.

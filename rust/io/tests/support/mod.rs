@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use keepvip_io::{ApplyCommand, Engine, Options, Record, RecordKind, StatusBlock};
+use keepvip_io::{ApplyCommand, Engine, FilterOptions, Options, Record, RecordKind, StatusBlock};
 use keepvip_proto::engine::{Apply, Change, GroupConfig};
 use keepvip_proto::time;
 use keepvip_proto::vrrp::config::{Family, GarpConfig, IfName, RouterConfig, Version, Vip};
@@ -200,6 +200,7 @@ pub fn vip(addr: &str, prefix_len: u8) -> Vip {
         preferred_lft_s: None,
         no_track: false,
         advertised: true,
+        guarded: false,
     }
 }
 
@@ -219,6 +220,7 @@ impl Node {
         let options = Options {
             rt_priority: None,
             lock_memory: false,
+            filter: FilterOptions::default(),
         };
         Self::start_with(netns, options)
     }

@@ -335,7 +335,10 @@ impl Core {
 /// What is known of an address that the new configuration keeps unchanged.
 fn carried_over(router: &Router, vip: &Vip) -> Held {
     let index = router.config.vips.iter().position(|known| known.same_address(vip));
-    index
-        .and_then(|index| router.held.get(index).copied())
-        .unwrap_or_default()
+    let Some((index, held)) = index.and_then(|index| Some((index, *router.held.get(index)?))) else {
+        return Held::default();
+    };
+    // To be guarded from now on, or no longer: it is put on again, which changes the packet filter only.
+    let wanted = held.wanted && router.config.vips[index].guarded == vip.guarded;
+    Held { wanted, ..held }
 }

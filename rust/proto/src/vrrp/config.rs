@@ -40,6 +40,8 @@ pub struct Vip {
     pub no_track: bool,
     /// Part of the advert (`virtual_ipaddress`), or held but not advertised (`virtual_ipaddress_excluded`).
     pub advertised: bool,
+    /// Held, but not to be reached (`no_accept`): the packet filter drops its traffic.
+    pub guarded: bool,
 }
 
 impl Vip {
@@ -49,6 +51,7 @@ impl Vip {
         let unseen = |vip: &Self| Self {
             no_track: false,
             advertised: false,
+            guarded: false,
             ..*vip
         };
         unseen(self) == unseen(other)

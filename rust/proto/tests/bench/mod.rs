@@ -36,6 +36,7 @@ pub(crate) fn vip(text: &str) -> Vip {
         preferred_lft_s: None,
         no_track: false,
         advertised: true,
+        guarded: false,
     }
 }
 
