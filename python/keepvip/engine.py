@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from keepvip import event
 from keepvip._core import Engine as CoreEngine
-from keepvip.event import EngineSnapshot, InstanceStatus, State
 from keepvip.config.model import PacketFilter
+from keepvip.event import EngineSnapshot, InstanceStatus, State
 from keepvip.record import INTERFACE, Names, event_of, track_target
 
 if TYPE_CHECKING:

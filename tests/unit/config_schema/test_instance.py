@@ -314,7 +314,6 @@ def test_what_would_be_wrong_on_the_wire_refuses_the_instance_and_no_other(compi
     "lines",
     [
         "track_process {\nchk\n}",
-        "no_accept",
         "virtual_routes {\n192.0.2.0/24 via 192.0.2.9\n}",
         "vmac_xmit_base",
     ],

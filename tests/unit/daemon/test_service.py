@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from keepvip.admin.client import AdminClient, AnswerError
+from keepvip.config.model import GlobalDefs, PacketFilter
 from keepvip.config.plan import plan
 from keepvip.daemon import signals
 from keepvip.daemon.eventlog import EventLog
@@ -242,6 +243,10 @@ async def test_broken_file_changes_nothing_and_says_so(running: Running, caplog:
     [
         (config("VI_1", net_namespace="blue"), "net_namespace cannot change without a restart"),
         (config("VI_1", instance_name="blue"), "instance cannot change without a restart"),
+        (
+            config("VI_1", global_defs=GlobalDefs(packet_filter=PacketFilter(table="mine"))),
+            "nftables cannot change without a restart",
+        ),
     ],
 )
 async def test_what_cannot_change_is_refused(running: Running, made: Config, why: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from keepvip import engine, event
-from keepvip.config.model import Track, VrrpInstance
+from keepvip.config.model import PacketFilter, Track, VrrpInstance
 from keepvip.event import State
 
 from .conftest import config, instance
@@ -16,8 +16,8 @@ from .conftest import config, instance
 class FakeCore:
     """Plays `keepvip._core.Engine`."""
 
-    def __init__(self, *, rt_priority: int | None, lock_memory: bool) -> None:
-        self.options = (rt_priority, lock_memory)
+    def __init__(self, *, rt_priority: int | None, lock_memory: bool, packet_filter: PacketFilter) -> None:
+        self.options = (rt_priority, lock_memory, packet_filter)
         self.notices = ["no real-time scheduling"]
         self.applied: list[dict[str, Any]] = []
         self.records: list[tuple[Any, ...]] = []
@@ -98,6 +98,7 @@ KINDS = [
     ("Deleted", (1, 2), event.Deleted, {"instance": "B", "state": State.MASTER}),
     ("Resynced", (), event.Resynced, {}),
     ("MembershipRefused", (1, "224.0.0.18", 105), event.Notice, {"level": "error"}),
+    ("FilterRefused", (93,), event.Notice, {"level": "error"}),
     ("MembershipRefused", (999_999, "224.0.0.18", 19), event.Notice, {"level": "info"}),
     ("Lost", (7,), event.EventsLost, {"count": 7}),
     ("Stopped", (), event.Stopped, {}),

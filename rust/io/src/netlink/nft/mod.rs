@@ -1,7 +1,8 @@
 //! The packet filter: drops traffic of addresses that are held but not accepted (`no_accept`), by nf_tables.
 //!
-//! Tables, chains and sets are made when the first address needs them. Somebody may delete them at any time (`nft flush
-//! ruleset` does): the next change then makes everything anew.
+//! Tables, chains and sets are made when a configuration first needs them. They belong to our socket: `nft flush ruleset`
+//! leaves them alone, and they are gone when the daemon is, even by SIGKILL. Kernels before 5.12 know no owners; there
+//! what somebody deletes is made anew at the next change.
 
 mod batch;
 mod rules;
@@ -58,6 +59,8 @@ pub(crate) struct Families {
 /// The filter of one network namespace.
 pub(crate) struct Filter {
     options: FilterOptions,
+    /// The kernel knows owners of tables, as far as is known.
+    owned: bool,
     /// Opened when it is first needed: a kernel without nf_tables is no trouble to those who do not want it.
     socket: Option<Netlink>,
     elements: HashMap<Key, Element>,
@@ -69,6 +72,7 @@ impl Filter {
     pub(crate) fn new(options: FilterOptions) -> Self {
         Self {
             options,
+            owned: true,
             socket: None,
             elements: HashMap::new(),
             made: Vec::new(),
@@ -85,12 +89,23 @@ impl Filter {
         for (_, family) in wanted.into_iter().filter(|(wanted, _)| *wanted) {
             let part = (family, Part::Addresses);
             if !self.made.contains(&part) {
-                let mut batch = Batch::new();
-                self.make(&mut batch, part)?;
-                self.commit(batch)?;
-                self.made.push(part);
+                match self.prepare_part(part) {
+                    Err(error) if self.owned && matches!(errno(&error), libc::EOPNOTSUPP | libc::EINVAL) => {
+                        self.owned = false;
+                        self.prepare_part(part)?;
+                    }
+                    result => result?,
+                }
             }
         }
+        Ok(())
+    }
+
+    fn prepare_part(&mut self, part: (TableFamily, Part)) -> io::Result<()> {
+        let mut batch = Batch::new();
+        self.make(&mut batch, part)?;
+        self.commit(batch)?;
+        self.made.push(part);
         Ok(())
     }
 
@@ -200,6 +215,7 @@ impl Filter {
         Tables {
             options: &self.options,
             family,
+            owned: self.owned,
         }
     }
 

@@ -24,6 +24,8 @@ const ICMPV6: u8 = 58;
 const ND_NEIGHBOUR_SOLICIT: u8 = 135;
 const ND_NEIGHBOUR_ADVERT: u8 = 136;
 
+/// `NFT_TABLE_F_OWNER`, since Linux 5.12.
+const TABLE_OWNER: u32 = 2;
 /// `NFT_SET_CONSTANT`.
 const SET_CONSTANT: u32 = 2;
 
@@ -75,6 +77,8 @@ pub(super) enum Part {
 pub(super) struct Tables<'a> {
     pub(super) options: &'a FilterOptions,
     pub(super) family: TableFamily,
+    /// The table is ours alone: nobody else can change it, and it goes when we end, however we end.
+    pub(super) owned: bool,
 }
 
 impl Tables<'_> {
@@ -82,6 +86,9 @@ impl Tables<'_> {
     pub(super) fn create(&self, batch: &mut Batch, part: Part) {
         batch.push(Kind::NewTable, self.family, |table| {
             table.text(1, &self.options.table);
+            if self.owned {
+                table.number(2, TABLE_OWNER);
+            }
         });
         self.base_chain(batch, "out", 3);
         match (part, self.family) {
