@@ -52,6 +52,7 @@ ENGINE_FIELDS = (
     "checksum_as_v2",
     "timer_expired_backup",
     "authentication",
+    "auth_hmac",
     "source",
     "track_source",
     "mcast_dst",

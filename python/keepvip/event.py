@@ -245,8 +245,10 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ``next_deadline_us`` is absolute (the engine's clock) and None when nothing is armed;
     ``last_transition_ns`` is wall-clock time. ``stats`` keys: advert_rcvd advert_sent become_master
     release_master packet_len_err advert_interval_err ip_ttl_err invalid_type_rcvd addr_list_err
-    invalid_authtype authtype_mismatch auth_failure pri_zero_rcvd pri_zero_sent version_err checksum_err
-    destination_err interval_differs own_address_rcvd garp_sent na_sent address_restored late_max_us.
+    invalid_authtype authtype_mismatch auth_failure auth_ext_missing auth_ext_malformed auth_ext_unknown_key
+    auth_ext_invalid_hmac auth_ext_stale auth_ext_replay pri_zero_rcvd pri_zero_sent version_err checksum_err
+    destination_err interval_differs unknown_peer_rcvd clock_skew own_address_rcvd garp_sent na_sent
+    address_restored late_max_us.
     """
 
     name: str

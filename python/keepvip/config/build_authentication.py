@@ -19,9 +19,9 @@ MAX_PASSWORD = 8
 
 
 def build_authentication(
-    ctx: Context, name: str, setting: Setting | None, *, version: int, strict: bool
+    ctx: Context, name: str, setting: Setting | None, *, version: int, strict: bool, replaced: bool = False
 ) -> tuple[Authentication | None, bool]:
-    """What proves the adverts, and whether it is something that refuses the instance."""
+    """What proves the adverts, and whether it is something that refuses the instance. `replaced`: auth_hmac does it."""
     if setting is None:
         return None, False
 
@@ -29,6 +29,9 @@ def build_authentication(
         ctx.diagnostics.warning(code, f"`{name}`: {message}", span, hint=hint, kind=ConfigTestClass.GENERAL)
 
     found = read_block(ctx, setting.node.children or (), AUTHENTICATION)
+    if replaced:
+        warn("authentication-ignored", "auth_hmac takes its place: this block is ignored", setting.span)
+        return None, False
     kind, secret = found.get("auth_type"), found.get("auth_pass")
     if version == 3 or strict:
         reason = "strict mode" if strict else "version 3"

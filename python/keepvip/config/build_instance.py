@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from keepvip.config.build_address import build_addresses, room_for_addresses, without_duplicates
+from keepvip.config.build_auth_hmac import build_auth_hmac
 from keepvip.config.build_authentication import build_authentication
 from keepvip.config.build_interface import build_interface, with_interface
 from keepvip.config.build_script import build_notify
@@ -90,7 +91,12 @@ class _Builder:
         advertised, rest = self._what_fits(addresses, interface)
         sound = self._addresses_suffice(advertised) and placed.sound and vrid is not None
         authentication, auth_refused = build_authentication(
-            self.ctx, self.name, settings.get("authentication"), version=self.version, strict=self.strict
+            self.ctx, self.name, settings.get("authentication"), version=self.version, strict=self.strict,
+            replaced="auth_hmac" in settings,
+        )  # fmt: skip
+        advert_int_us = self._advert_int()
+        auth_hmac = build_auth_hmac(
+            self.ctx, self.name, settings.get("auth_hmac"), advert_int_us=advert_int_us, strict=self.strict
         )
         if any(setting.keyword.support.refuses for setting in settings.values()) or refused or auth_refused:
             return None  # said where it was found
@@ -105,7 +111,7 @@ class _Builder:
             vrid=vrid,
             priority=self.priority,
             initial_master=self.initial_master,
-            advert_int_us=self._advert_int(),
+            advert_int_us=advert_int_us,
             nopreempt=nopreempt,
             preempt_delay_us=self._preempt_delay(nopreempt=nopreempt),
             down_timer_adverts=self._down_timer_adverts(),
@@ -120,6 +126,7 @@ class _Builder:
             timer_expired_backup=self._timer_expired_backup(nopreempt=nopreempt),
             accept=self._accept(),
             authentication=authentication,
+            auth_hmac=auth_hmac,
             source=self.source,
             track_source=self._track_source(interface),
             unicast=unicast,

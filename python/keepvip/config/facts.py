@@ -73,6 +73,7 @@ class HostFacts:
         users: Mapping[str, User] | None = None,
         groups: Mapping[str, int] | None = None,
         files: Mapping[str, os.stat_result] | None = None,
+        contents: Mapping[str, bytes] | None = None,
         hostname: str | None = None,
         namespace: str | None = None,
     ) -> None:
@@ -81,6 +82,7 @@ class HostFacts:
         self._users = users
         self._groups = groups
         self._files = files
+        self._contents = contents
         self._hostname = hostname
         self._namespace = namespace
         self._read: dict[str, Interface] = {}
@@ -168,6 +170,17 @@ class HostFacts:
             return (grp.getgrgid(int(name)) if name.isdecimal() else grp.getgrnam(name)).gr_gid
         except (KeyError, OverflowError, ValueError):
             return None
+
+    def content(self, path: str, most: int) -> bytes | OSError:
+        """The first `most` bytes of a regular file, or why it cannot be read."""
+        if self._contents is not None:
+            found = self._contents.get(path)
+            return FileNotFoundError(2, "No such file or directory", path) if found is None else found[:most]
+        try:
+            with Path(path).open("rb") as file:
+                return file.read(most)
+        except OSError as error:
+            return error
 
     def stat(self, path: str) -> os.stat_result | OSError:
         """A file, or why it cannot be looked at. Follows symbolic links."""

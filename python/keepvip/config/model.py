@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import msgspec
 
+from keepvip.config.model_auth import AuthHmac  # noqa: TC001
 from keepvip.config.model_check import SslClient  # noqa: TC001
 from keepvip.config.model_script import Fifo, Script
 from keepvip.config.model_service import Balancing, VirtualServer
@@ -215,6 +216,7 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Priority assumed for the peer; None = off."""
     accept: bool = True
     authentication: Authentication | None = None
+    auth_hmac: AuthHmac | None = None
     source: str | None = None
     """`mcast_src_ip` or `unicast_src_ip`; None = the primary address of the interface."""
     track_source: bool = False

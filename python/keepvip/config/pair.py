@@ -10,6 +10,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from keepvip.config.diagnostic import ConfigTestClass, Diagnostics, Related
+from keepvip.config.pair_auth import hmac_differs
 from keepvip.config.pair_unicast import are_peers, peer_findings
 from keepvip.config.pair_weights import weight_finding
 
@@ -147,6 +148,9 @@ class _Pair:
             if mine == other:
                 other = "another password"
             self._differ("authentication-differs", ours, theirs, "authentication", mine, other, deaf=True)
+        elif (differs := hmac_differs(ours.auth_hmac, theirs.auth_hmac)) is not None:
+            mine, other, deaf = differs
+            self._differ("authentication-differs", ours, theirs, "auth_hmac", mine, other, deaf=deaf)
         elif ours.advert_int_us != theirs.advert_int_us:
             self._differ(
                 "interval-differs",

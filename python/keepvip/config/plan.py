@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from keepvip.config.model import Config, InstanceKey, SyncGroup, UnicastPeer, VirtualAddress, VrrpInstance
+    from keepvip.config.model_auth import AuthHmac
 
 __all__ = ["FieldChange", "GroupChange", "InstanceChange", "Plan", "plan"]
 
-_SECRET = frozenset({"authentication"})
+_SECRET = frozenset({"authentication", "auth_hmac"})
 _ADDRESS_FIELDS = frozenset({"addresses", "excluded"})
 _LONG = frozenset({"tracks"})
 
@@ -219,6 +220,7 @@ def _transition(was: VrrpInstance, now: VrrpInstance) -> str | None:
     heard = [field for field in _WIRE_FIELDS if getattr(was, field) != getattr(now, field)]
     if now.version == 2 and was.advert_int_us != now.advert_int_us:
         heard.append("advert_int")
+    heard += _signed_otherwise(was.auth_hmac, now.auth_hmac)
     if heard:
         return f"its peers reject its adverts until they have the same {' and '.join(heard)}"
     if deserted := _deserted(was, now):
@@ -229,6 +231,19 @@ def _transition(was: VrrpInstance, now: VrrpInstance) -> str | None:
     if was.nopreempt and not now.nopreempt:
         return "from now on it takes over from a MASTER of lower priority"
     return None
+
+
+def _signed_otherwise(was: AuthHmac | None, now: AuthHmac | None) -> list[str]:
+    """Whether peers that have what it had reject what it signs from now on: a key that both sides have may become the
+    active one, and a mode changes nothing as long as what is sent stays signed (or unsigned)."""
+    signed, signs = (one is not None and one.mode != "receive-only" for one in (was, now))
+    if signed is not signs or (was is None) is not (now is None):
+        return ["auth_hmac"]
+    if was is None or now is None or not signs:
+        return []
+    known = {key.number: key.secret for key in was.keys}
+    active = {key.number: key.secret for key in now.keys}[now.active_key]
+    return [] if known.get(now.active_key) == active else ["auth_hmac"]
 
 
 def _addresses(instance: VrrpInstance) -> dict[str, VirtualAddress]:

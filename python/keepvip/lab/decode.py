@@ -16,6 +16,7 @@ ETHERTYPE_IPV6: Final = 0x86DD
 PROTOCOL_ICMPV6: Final = 58
 PROTOCOL_VRRP: Final = 112
 ND_NEIGHBOUR_ADVERT: Final = 136
+TRAILER_LEN: Final = 28
 BROADCAST: Final = "ff:ff:ff:ff:ff:ff"
 
 
@@ -48,6 +49,7 @@ class Advert(Packet, frozen=True, kw_only=True, gc=False):
     interval_ms: int
     auth_type: int
     auth_data: bytes
+    trailer: bytes  # auth_hmac (vrrp-behaviour.md 6), empty without
     errors: tuple[str, ...]
 
     @property
@@ -184,6 +186,9 @@ def _advert(
         errors.append(f"type {kind_and_version & 0x0F}")
     size = 4 if family == 4 else 16
     end = 8 + count * size
+    whole, trailer = payload, b""
+    if len(payload) == end + (8 if (version, family) == (2, 4) else 0) + TRAILER_LEN:
+        payload, trailer = payload[:-TRAILER_LEN], payload[-TRAILER_LEN:]
     auth_type, auth_data = 0, b""
     if version == 2:
         auth_type, interval_ms = fifth, sixth * 1000
@@ -198,8 +203,9 @@ def _advert(
         if len(payload) != end:
             errors.append(f"{len(payload) - end} bytes after the addresses")
         width = "!HH" if family == 4 else "!II"
-        tail = (PROTOCOL_VRRP, len(payload)) if family == 4 else (len(payload), PROTOCOL_VRRP)
-        summed = pseudo + struct.pack(width, *tail) + payload
+        covered = payload if family == 4 else whole  # kernels check all of an IPv6 payload
+        tail = (PROTOCOL_VRRP, len(covered)) if family == 4 else (len(covered), PROTOCOL_VRRP)
+        summed = pseudo + struct.pack(width, *tail) + covered
     if version not in {2, 3}:
         errors.append(f"version {version}")
     if internet_checksum(summed):
@@ -230,6 +236,7 @@ def _advert(
         interval_ms=interval_ms,
         auth_type=auth_type,
         auth_data=auth_data,
+        trailer=trailer,
         errors=tuple(errors),
     )
 

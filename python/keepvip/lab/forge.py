@@ -31,6 +31,7 @@ class ForgedAdvert(msgspec.Struct, frozen=True, kw_only=True):
     count: int | None = None  # instead of the number of addresses
     checksum_error: int = 0  # added to the right checksum
     cut_to: int | None = None  # bytes of the VRRP message to send
+    trailer: bytes = b""  # what follows the message
 
     def message(self) -> bytes:
         """The VRRP message."""
@@ -51,7 +52,7 @@ class ForgedAdvert(msgspec.Struct, frozen=True, kw_only=True):
 
     def frame(self, source_mac: str, destination_mac: str | None = None) -> bytes:
         """The Ethernet frame; to the group's MAC, or to one that is given."""
-        message = self.message()
+        message = self.message() + self.trailer
         ends = ipaddress.IPv4Address(self.source).packed + ipaddress.IPv4Address(self.destination).packed
         head = struct.pack("!BBHHHBBH", 0x45, 0xC0, 20 + len(message), 7, 0, self.ttl, PROTOCOL_VRRP, 0)
         checksum = internet_checksum(head + ends)

@@ -127,6 +127,11 @@ def _instance(instance: VrrpInstance, status: InstanceStatus, now_us: int) -> It
     yield f"   Promote_secondaries = {'enabled' if instance.promote_secondaries else 'disabled'}"
     if instance.version == 2:
         yield f"   Authentication type = {'none' if instance.authentication is None else 'SIMPLE_PASSWORD'}"
+    if instance.auth_hmac is not None:
+        hmac = instance.auth_hmac
+        yield f"   Authentication extension = HMAC-SHA256, mode {hmac.mode}, active key {hmac.active_key}"
+        yield f"     Keys = {' '.join(str(key.number) for key in hmac.keys)}"
+        yield f"     Anti-replay = {'monotonic' if hmac.monotonic else f'time, window {hmac.time_window_s} secs'}"
     for title, addresses in ((f"Virtual IP ({len(instance.addresses)}):", instance.addresses),
                              ("Virtual IP Excluded :", instance.excluded)):  # fmt: skip
         if addresses:

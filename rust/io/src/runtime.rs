@@ -174,6 +174,7 @@ impl Runtime {
     /// One turn of the loop.
     pub(crate) fn turn(&mut self) -> io::Result<Next> {
         let ready = self.wait()?;
+        self.core.handle_clock(clock::utc_us());
         self.take_outcomes(ready);
         self.take_commands(ready);
         self.take_facts()?;
@@ -451,6 +452,7 @@ impl Runtime {
     pub(crate) fn last_gasp(&mut self) {
         let released = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let now = clock::now();
+            self.core.handle_clock(clock::utc_us());
             self.core.shutdown(now, true);
             self.namespaces.send(now, &mut self.core, &mut self.failures);
             while !self.hand_over() || self.hands.busy() {

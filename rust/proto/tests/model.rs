@@ -166,6 +166,7 @@ fn configs() -> impl Strategy<Value = RouterConfig> {
         .prop_map(|(v3, priority, nopreempt, preempt_delay_us, interval)| RouterConfig {
             version: if v3 { Version::V3 } else { Version::V2 },
             password: None,
+            hmac: None,
             priority,
             nopreempt,
             preempt_delay: Duration::from_micros(preempt_delay_us),

@@ -211,6 +211,7 @@ impl Gene {
                 (_, false) => Duration::from_secs(1),
             },
             password: quirk(0).then_some(*b"passw123"),
+            hmac: None,
             priority: self.priority,
             initial_master: self.initial_master,
             nopreempt: self.nopreempt,

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use keepvip_proto::time::Duration;
+use keepvip_proto::vrrp::auth_hmac::{HmacConfig, HmacKey, HmacMode};
 use keepvip_proto::vrrp::config::{Family, GarpConfig, IfName, OldChecksum, Peer, RouterConfig, Unicast, Version, Vip};
 use keepvip_proto::vrrp::track::{Track, TrackTarget, TrackValue};
 use keepvip_proto::wire::rtnl::AddressFlags;
@@ -34,6 +35,7 @@ pub(crate) struct Instance {
     checksum_as_v2: bool,
     timer_expired_backup: Option<u8>,
     authentication: Option<Authentication>,
+    auth_hmac: Option<AuthHmac>,
     source: Option<String>,
     track_source: bool,
     mcast_dst: String,
@@ -115,6 +117,23 @@ struct Authentication {
     password: Vec<u8>,
 }
 
+/// An `AuthHmac`.
+#[derive(FromPyObject)]
+struct AuthHmac {
+    keys: Vec<PyHmacKey>,
+    active_key: u8,
+    mode: String,
+    time_window_s: u32,
+    monotonic: bool,
+}
+
+/// An `HmacKey`.
+#[derive(FromPyObject)]
+struct PyHmacKey {
+    number: u8,
+    secret: Vec<u8>,
+}
+
 /// A `VirtualAddress`.
 #[derive(FromPyObject)]
 #[expect(
@@ -191,6 +210,7 @@ impl TryFrom<Instance> for RouterConfig {
             checksum_as_v2: instance.checksum_as_v2,
             timer_expired_backup: instance.timer_expired_backup,
             password: instance.authentication.map(password).transpose()?,
+            hmac: instance.auth_hmac.map(hmac).transpose()?,
             source: optional("source", instance.source.as_deref(), address)?,
             group: group(&instance.mcast_dst)?,
             unicast: instance.unicast.map(unicast).transpose()?,
@@ -272,6 +292,27 @@ const fn garp(from: &Garp) -> GarpConfig {
         garp_interval: Duration::from_micros(from.garp_interval_us),
         gna_interval: Duration::from_micros(from.gna_interval_us),
     }
+}
+
+fn hmac(from: AuthHmac) -> Result<HmacConfig, Error> {
+    if !from.keys.iter().any(|key| key.number == from.active_key) {
+        return Err(bad("active_key", "no key has this number", from.active_key));
+    }
+    let key = |key: PyHmacKey| HmacKey {
+        id: key.number,
+        secret: key.secret,
+    };
+    Ok(HmacConfig {
+        keys: from.keys.into_iter().map(key).collect(),
+        active_key: from.active_key,
+        mode: match from.mode.as_str() {
+            "enforce" => HmacMode::Enforce,
+            "permissive" => HmacMode::Permissive,
+            "receive-only" => HmacMode::ReceiveOnly,
+            other => return Err(bad("mode", "no mode of auth_hmac", other)),
+        },
+        window_s: (!from.monotonic).then_some(from.time_window_s),
+    })
 }
 
 fn password(from: Authentication) -> Result<[u8; 8], Error> {

@@ -36,6 +36,7 @@ impl World {
             clear_residue: true,
             hold_until: (!setup.startup_delay.is_zero()).then(|| self.now + setup.startup_delay),
         };
+        self.nodes[id].core.handle_clock(self.now.as_micros());
         self.nodes[id].core.apply(self.now, apply);
         self.wake_up(id);
     }
@@ -66,6 +67,7 @@ impl World {
         };
         self.setups[id] = setup;
         if self.nodes[id].state == NodeState::Running {
+            self.nodes[id].core.handle_clock(self.now.as_micros());
             self.nodes[id].core.apply(self.now, apply);
             self.wake_up(id);
         }

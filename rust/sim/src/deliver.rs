@@ -47,6 +47,7 @@ impl World {
             // Every node hears every group here.
             let (MembershipOp::Join(_) | MembershipOp::Leave(_)) = op;
         }
+        self.nodes[id].core.handle_clock(now.as_micros());
         self.send_adverts(id);
         self.nodes[id].change_addresses(now);
         let mut buffer = [0; 128];

@@ -199,6 +199,8 @@ impl Node {
             ttl: 255,
             payload: &packet.payload,
         };
+        // The clocks of all nodes are right.
+        self.core.handle_clock(now.as_micros());
         self.core.handle_packet(now, &rx);
     }
 }

@@ -293,7 +293,6 @@ REFUSED = [
     "use_vmac_addr",
     "use_ipvlan",
     "authentication {\nauth_type AH\nauth_pass abc\n}",
-    "auth_hmac {\nkey 1 0123456789abcdef0123456789abcdef\nactive_key 1\n}",
     "virtual_ipaddress {\n192.0.2.3 use_vmac\n}",
 ]
 

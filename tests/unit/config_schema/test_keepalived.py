@@ -35,7 +35,7 @@ pytestmark = [
 
 REASONS: list[tuple[str, str]] = [
     (
-        r"vrrp_instance\.(use_vmac|use_vmac_addr|use_ipvlan|auth_hmac)",
+        r"vrrp_instance\.(use_vmac|use_vmac_addr|use_ipvlan)",
         "refused, not run wrongly",
     ),
     (r"vrrp_instance\.authentication\.auth_type AH", "refused, not run wrongly"),

@@ -49,6 +49,13 @@ VRRP Instance: VI_1
     Invalid Type: 10
     Type Mismatch: 11
     Failure: 12
+  Authentication Extension Errors:
+    Missing: 15
+    Malformed: 16
+    Unknown Key: 17
+    Invalid HMAC: 18
+    Stale: 19
+    Replay: 20
   Priority Zero:
     Received: 13
     Sent: 14
@@ -68,6 +75,12 @@ COUNTERS = {
     "auth_failure": 12,
     "pri_zero_rcvd": 13,
     "pri_zero_sent": 14,
+    "auth_ext_missing": 15,
+    "auth_ext_malformed": 16,
+    "auth_ext_unknown_key": 17,
+    "auth_ext_invalid_hmac": 18,
+    "auth_ext_stale": 19,
+    "auth_ext_replay": 20,
 }
 
 

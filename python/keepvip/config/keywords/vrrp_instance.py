@@ -245,7 +245,6 @@ VRRP_INSTANCE = Block(
             "none",
             "B",
             "2.4.0",
-            not_yet("auth_hmac", "its peers would reject what it sends", refuses=True),
             block=AUTH_HMAC,
         ),
     ),

@@ -12,6 +12,16 @@ pub(crate) fn now() -> Instant {
     Instant::from_micros(seconds * 1_000_000 + nanos / 1_000)
 }
 
+/// `CLOCK_REALTIME` now in µs since 1970; it may be set, in either direction.
+pub(crate) fn utc_us() -> u64 {
+    let mut spec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: as in `now`.
+    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut spec) };
+    let seconds = u64::try_from(spec.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(spec.tv_nsec).unwrap_or(0);
+    seconds * 1_000_000 + nanos / 1_000
+}
+
 /// Sleeps for less than a second, or shorter when a signal comes.
 pub(crate) fn nap(span: Duration) {
     let us = i64::try_from(span.as_micros()).unwrap_or(i64::MAX).min(999_999);

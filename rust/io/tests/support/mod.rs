@@ -158,6 +158,7 @@ pub fn router(interface: &str, vrid: u8, priority: u8) -> RouterConfig {
         checksum_as_v2: false,
         timer_expired_backup: None,
         password: None,
+        hmac: None,
         source: None,
         group: IpAddr::from([224, 0, 0, 18]),
         unicast: None,

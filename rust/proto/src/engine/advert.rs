@@ -7,8 +7,9 @@ use crate::vrrp::config::{Family, Version};
 use crate::vrrp::output::{AdvertTx, IfId};
 use crate::vrrp::report::Slot;
 use crate::vrrp::router::{Frame, Phase, Router};
-use crate::wire::vrrp::{MAX_LEN, MULTICAST_V4};
-use crate::wire::{AddressList, AdvertRepr, AuthField, Ipv4Repr, Pseudo, ipv4};
+use crate::wire::hmac_trailer::TRAILER_LEN;
+use crate::wire::vrrp::{MAX_LEN, MULTICAST_V4, fill_checksum};
+use crate::wire::{AddressList, AdvertRepr, AdvertView, AuthField, Ipv4Repr, Pseudo, ipv4};
 
 /// An advert in the queue; it leaves for one destination after the other.
 #[derive(Clone, Debug)]
@@ -62,6 +63,7 @@ impl Core {
 
     /// Whether this advert may still leave; if so, it is counted, and queued again for the destinations after this one.
     fn prepare(&mut self, slot: Slot, kind: Kind, next: u16) -> bool {
+        let utc_us = self.utc_us;
         let Some(router) = self.router_mut(slot) else {
             return false;
         };
@@ -81,6 +83,7 @@ impl Core {
         if index == 0 {
             router.stats.advert_sent += 1;
             router.stats.pri_zero_sent += u64::from(kind == Kind::Zero);
+            sign(router, utc_us, kind);
         }
         stamp(router, kind, index);
         if index + 1 < router.frames.len() {
@@ -134,6 +137,10 @@ impl Core {
 
     /// Queues priority 0 of a router that is about to be forgotten.
     pub(super) fn queue_farewell(&mut self, slot: Slot) {
+        let utc_us = self.utc_us;
+        if let Some(router) = self.router_mut(slot) {
+            sign(router, utc_us, Kind::Zero);
+        }
         for index in 0..self.router(slot).map_or(0, |router| router.frames.len()) {
             if let Some(tx) = self.advert(slot, Kind::Zero, index) {
                 let farewell = Farewell {
@@ -204,14 +211,55 @@ fn stamp(router: &mut Router, kind: Kind, index: usize) {
     let Some(frame) = router.frames.get_mut(index) else {
         return;
     };
-    let bytes = if kind == Kind::Zero {
-        &mut frame.zero
-    } else {
-        &mut frame.alive
-    };
+    let bytes = bytes_of(frame, kind);
     // Only a frame shorter than a header is refused, and such a one is never built.
     let stamped = ipv4::set_ident(bytes, ident);
     debug_assert!(stamped.is_ok(), "a ready-made IPv4 frame has a header");
+}
+
+fn bytes_of(frame: &mut Frame, kind: Kind) -> &mut Vec<u8> {
+    if kind == Kind::Zero {
+        &mut frame.zero
+    } else {
+        &mut frame.alive
+    }
+}
+
+/// Signs the adverts of one sending, for all destinations alike: the signature does not cover where they go.
+fn sign(router: &mut Router, utc_us: u64, kind: Kind) {
+    let family = router.config.family;
+    let header_len = ip_header_len(family);
+    let (Some(config), Some(source)) = (&router.config.hmac, router.source) else {
+        return;
+    };
+    if !config.signs() {
+        return;
+    }
+    let message = router.frames.first_mut().map(|frame| bytes_of(frame, kind));
+    let trailer = message
+        .and_then(|bytes| AdvertView::split(bytes.get(header_len..)?, family).ok())
+        .and_then(|(message, _)| router.hmac.sign(config, utc_us, source, &message));
+    for index in 0..router.frames.len() {
+        let pseudo = router.destination(index).and_then(|to| Pseudo::new(source, to));
+        let bytes = bytes_of(&mut router.frames[index], kind);
+        let (Some(trailer), Some(at)) = (&trailer, bytes.len().checked_sub(TRAILER_LEN)) else {
+            // Nobody would accept it without, and it is never built so short.
+            bytes.clear();
+            continue;
+        };
+        bytes[at..].copy_from_slice(trailer);
+        if let (Family::V6, Some(pseudo)) = (family, pseudo) {
+            // Over IPv6 the kernels check all that they deliver, the trailer included.
+            fill_checksum(bytes, &pseudo);
+        }
+    }
+}
+
+const fn ip_header_len(family: Family) -> usize {
+    match family {
+        Family::V4 => ipv4::HEADER_LEN,
+        Family::V6 => 0,
+    }
 }
 
 fn build(router: &Router, source: IpAddr, destination: IpAddr, priority: u8, out: &mut Vec<u8>) {
@@ -234,7 +282,7 @@ fn build(router: &Router, source: IpAddr, destination: IpAddr, priority: u8, out
     };
     let header_len = match (source, destination) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
-            let mut header = Ipv4Repr::vrrp(src, dst, router.ip_id, repr.buffer_len());
+            let mut header = Ipv4Repr::vrrp(src, dst, router.ip_id, repr.buffer_len() + config.trailer_len());
             header.ttl = router.hop_limit().unwrap_or(header.ttl);
             out.resize(header.buffer_len(), 0);
             if header.emit(out).is_err() {
@@ -250,7 +298,9 @@ fn build(router: &Router, source: IpAddr, destination: IpAddr, priority: u8, out
     if repr.emit(&mut out[header_len..], &pseudo).is_err() {
         // The configuration compiler keeps every value in range; without a frame nothing wrong is ever sent.
         out.clear();
+        return;
     }
+    out.resize(out.len() + config.trailer_len(), 0);
 }
 
 /// What the checksum of our adverts covers beside the message.

@@ -11,6 +11,12 @@ use crate::vrrp::router::Loss;
 use crate::vrrp::track::Sum;
 
 impl Core {
+    /// What the wall clock says, in µs since 1970: told at every wake-up, before anything else, because it may be set.
+    /// Signed adverts carry it; nothing else depends on it.
+    pub const fn handle_clock(&mut self, utc_us: u64) {
+        self.utc_us = utc_us;
+    }
+
     /// A link is new, or something about it changed (its name too).
     ///
     /// What a fact means is found out in [`Self::handle_deadlines`], when all facts of the wake-up are in: an address

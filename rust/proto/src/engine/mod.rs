@@ -198,6 +198,8 @@ pub struct Core {
     /// Routers with an address to put back.
     lost: Vec<Slot>,
     hold_until: Instant,
+    /// The wall clock of this wake-up, in µs since 1970.
+    utc_us: u64,
     /// Counts wake-ups.
     turn: u64,
     /// `Some(true)`: stopping, `Stopped` not said yet.
@@ -244,6 +246,7 @@ impl Core {
             unsettled: Vec::new(),
             lost: Vec::new(),
             hold_until: Instant::ZERO,
+            utc_us: 0,
             turn: 1,
             stopping: None,
             stopped_at: Instant::ZERO,

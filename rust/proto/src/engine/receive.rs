@@ -5,12 +5,13 @@ use core::net::IpAddr;
 use super::Core;
 use super::advert::Kind;
 use crate::time::{Duration, Instant};
+use crate::vrrp::auth_hmac::Verified;
 use crate::vrrp::config::{Family, OldChecksum, Version};
 use crate::vrrp::hearing::{Heard, Verdict};
 use crate::vrrp::output::IfId;
 use crate::vrrp::report::{EventKind, Reject, Slot};
 use crate::vrrp::router::{Phase, Router};
-use crate::wire::vrrp::{AuthType, MULTICAST_V4, TTL, TYPE_ADVERTISEMENT};
+use crate::wire::vrrp::{AuthType, MULTICAST_V4, TTL, TYPE_ADVERTISEMENT, verify_checksum};
 use crate::wire::{AdvertView, Pseudo, WireError};
 
 /// A received IP packet of protocol 112.
@@ -45,6 +46,7 @@ impl Core {
         let Some(slot) = self.find(rx, vrid) else {
             return;
         };
+        let utc_us = self.utc_us;
         let Some(router) = self.router_mut(slot) else {
             return;
         };
@@ -52,8 +54,16 @@ impl Core {
             return;
         }
         let priority = router.priority;
-        match check(router, rx) {
-            Ok((advert, style)) => {
+        match check(router, rx, utc_us) {
+            Ok(Checked {
+                advert,
+                style,
+                verified,
+            }) => {
+                let skew_s = verified.and_then(|verified| {
+                    router.hmac.accept(&verified);
+                    verified.skew_s
+                });
                 let heard = Heard {
                     sender: rx.source,
                     priority: advert.priority(),
@@ -66,6 +76,9 @@ impl Core {
                     router.old_checksum = true;
                     self.rebuild_frames(slot);
                     self.reject(now, slot, rx.source, (Reject::OldChecksum, 0, 0));
+                }
+                if let Some(skew_s) = skew_s {
+                    self.reject(now, slot, rx.source, (Reject::ClockSkew, skew_s, 0));
                 }
                 if let Some((cause, got, expected)) = remark {
                     self.reject(now, slot, rx.source, (cause, got, expected));
@@ -186,11 +199,23 @@ enum ChecksumStyle {
     Old,
 }
 
-/// All checks in the order of the reference.
-fn check<'a>(router: &Router, rx: &AdvertRx<'a>) -> Result<(AdvertView<'a>, ChecksumStyle), Refusal> {
+/// An advert that passed all checks.
+struct Checked<'a> {
+    advert: AdvertView<'a>,
+    style: ChecksumStyle,
+    /// It was signed, and with what.
+    verified: Option<Verified>,
+}
+
+/// All checks in the order of the reference. Nothing is remembered of what fails any of them.
+fn check<'a>(router: &Router, rx: &AdvertRx<'a>, utc_us: u64) -> Result<Checked<'a>, Refusal> {
     let config = &router.config;
-    let advert = match AdvertView::new_checked(rx.payload, rx.family) {
-        Ok(advert) => advert,
+    let split = match &config.hmac {
+        None => AdvertView::new_checked(rx.payload, rx.family).map(|advert| (advert, &[][..])),
+        Some(_) => AdvertView::split(rx.payload, rx.family),
+    };
+    let (advert, trailer) = match split {
+        Ok(split) => split,
         Err(WireError::UnknownVersion(version)) => {
             return Err((Reject::Version, u32::from(version), u32::from(config.version.number())));
         }
@@ -213,6 +238,14 @@ fn check<'a>(router: &Router, rx: &AdvertRx<'a>) -> Result<(AdvertView<'a>, Chec
             u32::from(config.version.number()),
         ));
     }
+    let verified = match &config.hmac {
+        None => None,
+        Some(hmac) => router.hmac.verify(hmac, utc_us, rx.source, &advert, trailer)?,
+    };
+    if verified.is_some() && config.unicast.is_some() && router.peer(&rx.source).is_none() {
+        // Whoever has the key but is no peer has no mark that would tell its replays.
+        return Err((Reject::UnknownPeer, 0, 0));
+    }
     if config.version == Version::V2 {
         check_v2(router, &advert)?;
     } else if advert.advert_int_raw() == 0 {
@@ -232,7 +265,11 @@ fn check<'a>(router: &Router, rx: &AdvertRx<'a>) -> Result<(AdvertView<'a>, Chec
         return Err((Reject::OwnerIgnores, u32::from(advert.priority()), 0));
     }
     check_peer(router, rx)?;
-    Ok((advert, style))
+    Ok(Checked {
+        advert,
+        style,
+        verified,
+    })
 }
 
 fn check_peer(router: &Router, rx: &AdvertRx<'_>) -> Result<(), Refusal> {
@@ -287,6 +324,8 @@ fn check_v2(router: &Router, advert: &AdvertView<'_>) -> Result<(), Refusal> {
 fn checksum(router: &Router, rx: &AdvertRx<'_>, advert: &AdvertView<'_>) -> Option<ChecksumStyle> {
     let pseudo = Pseudo::new(rx.source, rx.destination).unwrap_or(Pseudo::None);
     let ok = match (advert.version(), rx.family) {
+        // What a kernel computes covers the trailer.
+        (_, Family::V6) if verify_checksum(rx.payload, &pseudo) => true,
         (Version::V2, Family::V4) => advert.checksum_ok_v2(),
         (Version::V3, Family::V4) if router.config.checksum_as_v2 => true,
         (Version::V3, Family::V4) | (Version::V2 | Version::V3, Family::V6) => advert.checksum_ok_v3(&pseudo),

@@ -4,9 +4,11 @@
 
 use core::net::IpAddr;
 
+use super::auth_hmac::HmacConfig;
 pub use super::if_name::{IF_NAME_LEN, IfName};
 use super::track::Track;
 use crate::time::Duration;
+use crate::wire::hmac_trailer::TRAILER_LEN;
 pub use crate::wire::{Family, Version};
 
 /// The priority of an address owner (RFC 9568 section 5.2.4).
@@ -172,6 +174,8 @@ pub struct RouterConfig {
     pub timer_expired_backup: Option<u8>,
     /// VRRPv2 simple password, zero padded.
     pub password: Option<[u8; 8]>,
+    /// Adverts carry a trailer that proves them; then `password` has no effect.
+    pub hmac: Option<HmacConfig>,
     /// Source address of adverts; `None` is the interface's first address (link-local for IPv6).
     pub source: Option<IpAddr>,
     /// Multicast group that adverts go to.
@@ -211,11 +215,24 @@ impl RouterConfig {
 
     /// The password, where adverts have a field for it: version 2 over IPv4.
     #[must_use]
-    pub const fn auth_password(&self) -> Option<[u8; 8]> {
-        match (self.version, self.family) {
-            (Version::V2, Family::V4) => self.password,
-            (Version::V2, Family::V6) | (Version::V3, _) => None,
+    pub fn auth_password(&self) -> Option<[u8; 8]> {
+        match (self.version, self.family, &self.hmac) {
+            (Version::V2, Family::V4, None) => self.password,
+            (Version::V2, Family::V4, Some(_)) | (Version::V2, Family::V6, _) | (Version::V3, _, _) => None,
         }
+    }
+
+    /// Nodes that adverts are sent to, and are to come from; `None` with a group.
+    #[must_use]
+    pub fn peer_count(&self) -> Option<usize> {
+        self.unicast.as_ref().map(|unicast| unicast.peers.len())
+    }
+
+    /// Octets behind the message in our own adverts.
+    #[must_use]
+    pub fn trailer_len(&self) -> usize {
+        let signs = self.hmac.as_ref().is_some_and(HmacConfig::signs);
+        if signs { TRAILER_LEN } else { 0 }
     }
 
     /// Unicast adverts have the multicast group in their checksum before any peer was heard.

@@ -1,6 +1,7 @@
 //! The Virtual Router Redundancy Protocol: configuration in, reports and actions out.
 
 pub mod announce;
+pub mod auth_hmac;
 pub mod config;
 pub mod deletions;
 pub mod facts;

@@ -7,9 +7,10 @@ use core::net::IpAddr;
 
 use super::config::{Family, IfName, NetnsId, Vip};
 use super::report::Slot;
+use crate::wire::hmac_trailer::TRAILER_LEN;
 
-/// Longest advert that is ever built: IPv4 header, VRRP header, 255 addresses of IPv6, authentication.
-pub const MAX_ADVERT_LEN: usize = 20 + 8 + 255 * 16 + 8;
+/// Longest advert that is ever built: IPv4 header, VRRP header, 255 addresses of IPv6, authentication, trailer.
+pub const MAX_ADVERT_LEN: usize = 20 + 8 + 255 * 16 + 8 + TRAILER_LEN;
 
 /// Names an interface: namespace and kernel index.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]

@@ -243,6 +243,20 @@ pub enum Reject {
     OwnerIgnores,
     /// A unicast advert from somebody who is no peer.
     UnknownPeer,
+    /// `auth_hmac`: not signed.
+    HmacMissing,
+    /// `auth_hmac`: what follows the message is no trailer.
+    HmacMalformed,
+    /// `auth_hmac`: signed with a key that is not configured.
+    HmacUnknownKey,
+    /// `auth_hmac`: the signature is wrong.
+    HmacInvalid,
+    /// `auth_hmac`: signed at a time that is too far from ours.
+    HmacStale,
+    /// `auth_hmac`: not later than what this sender has said before.
+    HmacReplay,
+    /// Informational: the sender's clock is off by more than half of what is tolerated.
+    ClockSkew,
     /// Informational: a unicast peer makes the checksum as releases up to 1.3.6 did, and so do we from now on.
     OldChecksum,
     /// Informational: the advert was accepted although its address list differs from ours.
@@ -255,7 +269,7 @@ pub enum Reject {
 
 impl Reject {
     /// Number of causes.
-    pub const COUNT: usize = 16;
+    pub const COUNT: usize = 23;
 
     /// Stable identifier for logs, JSON and tests.
     #[must_use]
@@ -273,6 +287,13 @@ impl Reject {
             Self::Destination => "destination",
             Self::OwnerIgnores => "owner_ignores",
             Self::UnknownPeer => "unknown_peer",
+            Self::HmacMissing => "auth_ext_missing",
+            Self::HmacMalformed => "auth_ext_malformed",
+            Self::HmacUnknownKey => "auth_ext_unknown_key",
+            Self::HmacInvalid => "auth_ext_invalid_hmac",
+            Self::HmacStale => "auth_ext_stale",
+            Self::HmacReplay => "auth_ext_replay",
+            Self::ClockSkew => "clock_skew",
             Self::OldChecksum => "old_checksum",
             Self::AddressList => "address_list",
             Self::IntervalDiffers => "interval_differs",

@@ -5,6 +5,7 @@
 
 use core::net::IpAddr;
 
+use super::auth_hmac::{self, HmacState};
 use super::config::{PRIORITY_OWNER, RouterConfig};
 use super::output::IfId;
 use super::phases::Seat;
@@ -142,10 +143,12 @@ pub(crate) struct Router {
     pub(crate) frames: Vec<Frame>,
     /// A unicast peer was found to use the old checksum.
     pub(crate) old_checksum: bool,
+    /// Sequences of signed adverts.
+    pub(crate) hmac: HmacState,
     pub(crate) ip_id: u16,
     pub(crate) stats: Stats,
     /// Causes already reported since the master or the state changed, by bit.
-    pub(crate) reported: u16,
+    pub(crate) reported: u32,
     pub(crate) send_failing: bool,
     /// Next router with the same interface, family and VRID but another group.
     pub(crate) next_same_vrid: Option<u32>,
@@ -176,6 +179,7 @@ impl Router {
             held: vec![Held::default(); config.vips.len()],
             frames: Vec::new(),
             old_checksum: config.starts_with_old_checksum(),
+            hmac: HmacState::new(auth_hmac::places(config.peer_count())),
             ip_id: u16::from(config.vrid),
             stats: Stats::default(),
             reported: 0,
@@ -290,7 +294,7 @@ impl Router {
     /// Counts a rejected advert; true when it is the first of its cause since the master or the state changed.
     pub(crate) fn note_reject(&mut self, cause: Reject) -> bool {
         self.stats.rejects[cause as usize] += 1;
-        let bit = 1 << cause as u16;
+        let bit = 1 << cause as u32;
         let first = self.reported & bit == 0;
         self.reported |= bit;
         first
@@ -318,6 +322,7 @@ impl Router {
         }
         self.stepped_down &= config.priority == PRIORITY_OWNER;
         self.old_checksum = config.starts_with_old_checksum();
+        self.hmac.forget_senders(auth_hmac::places(config.peer_count()));
         self.reported = 0;
         match &mut self.phase {
             Phase::Backup(backup) if config.preempt_delay.is_zero() => backup.preempt_at = None,

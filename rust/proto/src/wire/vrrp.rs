@@ -417,6 +417,22 @@ impl AdvertRepr<'_> {
     }
 }
 
+/// Makes the checksum of a message anew, over all of `bytes`: what a kernel does over IPv6 (`IPV6_CHECKSUM`), whatever
+/// follows the message included.
+pub fn fill_checksum(bytes: &mut [u8], pseudo: &Pseudo) {
+    if bytes.len() >= HEADER_LEN {
+        bytes[field::CHECKSUM].fill(0);
+        let checksum = checksum::checksum(bytes, pseudo, PROTOCOL);
+        bytes[field::CHECKSUM].copy_from_slice(&checksum.to_be_bytes());
+    }
+}
+
+/// Whether the checksum over `pseudo` and all of `bytes` is right, the counterpart of [`fill_checksum`].
+#[must_use]
+pub fn verify_checksum(bytes: &[u8], pseudo: &Pseudo) -> bool {
+    checksum::verify(bytes, pseudo, PROTOCOL)
+}
+
 /// Gives a ready-made advertisement another priority and mends its checksum, without building it again.
 ///
 /// # Errors

@@ -40,6 +40,9 @@ pub(crate) fn vip(text: &str) -> Vip {
     }
 }
 
+/// The wall clock when the other one starts.
+const UTC_US: u64 = 1_700_000_000_000_000;
+
 pub(crate) fn config() -> RouterConfig {
     RouterConfig {
         netns: 0,
@@ -60,6 +63,7 @@ pub(crate) fn config() -> RouterConfig {
         checksum_as_v2: false,
         timer_expired_backup: None,
         password: Some(*b"passw123"),
+        hmac: None,
         source: None,
         group: GROUP,
         unicast: None,
@@ -241,6 +245,7 @@ impl Bench {
     /// Turns of the engine's loop until nothing is left to do now; every address operation succeeds, and the kernel
     /// tells of it in the next turn.
     pub(crate) fn turn(&mut self) {
+        self.core.handle_clock(self.utc_us());
         loop {
             for op in std::mem::take(&mut self.news) {
                 if op.install {
@@ -297,11 +302,17 @@ impl Bench {
         self.ops.clear();
     }
 
+    /// The wall clock.
+    pub(crate) fn utc_us(&self) -> u64 {
+        UTC_US + self.now.as_micros()
+    }
+
     pub(crate) fn state(&self, slot: u32) -> State {
         self.core.status(slot).unwrap().state
     }
 
     pub(crate) fn receive(&mut self, packet: &Packet) {
+        self.core.handle_clock(self.utc_us());
         let payload = packet.payload();
         let rx = AdvertRx {
             interface: packet.interface,

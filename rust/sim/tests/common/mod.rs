@@ -48,6 +48,7 @@ pub(crate) fn router(lan: u8, vrid: u8, priority: u8) -> RouterConfig {
         checksum_as_v2: false,
         timer_expired_backup: None,
         password: Some(*b"passw123"),
+        hmac: None,
         source: None,
         group: IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18)),
         unicast: None,
