@@ -12,4 +12,4 @@ pub mod vrrp;
 pub mod wheel;
 pub mod wire;
 
-pub use engine::{AdvertRx, Apply, Change, Core, GroupConfig, RouterStatus};
+pub use engine::{AdvertRx, Apply, Change, Core, GroupConfig, Noted, RouterStatus, Routine};

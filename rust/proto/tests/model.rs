@@ -228,6 +228,7 @@ proptest! {
                     if priority != current.priority {
                         current.priority = priority;
                         let changes = vec![Change::Update { slot: 0, config: Box::new(current.clone()) }];
+                        bench.tell_kept();
                         bench.core.apply(bench.now, Apply { changes, ..Apply::default() });
                         bench.turn();
                     }
@@ -235,6 +236,7 @@ proptest! {
             }
             // A deadline that the step moved to this moment is handled at once.
             model.pass(0);
+            bench.tell_kept();
             let status = bench.core.status(0).unwrap();
             prop_assert_eq!(status.state, model.state);
             prop_assert_eq!(bench.sent_alive(), model.adverts);

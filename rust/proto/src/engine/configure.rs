@@ -20,6 +20,7 @@ impl Core {
         if let Some(until) = apply.hold_until {
             self.hold_until = until;
         }
+        self.unwatch_all();
         let (updated, added) = self.exchange(now, apply.changes);
         self.index_routers();
         self.regroup(apply.groups);

@@ -1,6 +1,7 @@
 //! Deadlines: adverts that are due, masters that are down, announcements to repeat, and what to do when we are late.
 
 use super::Core;
+use super::routine::{Nothing, Routine};
 use crate::time::{Duration, Instant};
 use crate::vrrp::config::RouterConfig;
 use crate::vrrp::report::{EventKind, Reason, Slot, State};
@@ -18,29 +19,47 @@ enum Due {
 impl Core {
     /// Carries out everything whose time has come. Call it once per wake-up, after all packets and facts.
     pub fn handle_deadlines(&mut self, now: Instant) {
+        self.handle_deadlines_with(now, &mut Nothing);
+    }
+
+    /// As [`Self::handle_deadlines`], for a driver that keeps routine adverts from the core.
+    pub fn handle_deadlines_with(&mut self, now: Instant, routine: &mut dyn Routine) {
         self.turn += 1;
+        self.look_at_unsettled(now, routine);
         self.settle(now);
+        self.stop_watching(routine);
         while let Some((slot, _)) = self.wheel.pop_expired(now.as_micros()) {
             if let Some(armed) = self.armed.get_mut(slot as usize) {
                 *armed = None;
             }
-            self.handle_deadline(now, slot);
+            self.handle_deadline(now, slot, routine);
             self.rearm(slot);
         }
+        self.stop_watching(routine);
     }
 
-    fn handle_deadline(&mut self, now: Instant, slot: Slot) {
+    fn handle_deadline(&mut self, now: Instant, slot: Slot, routine: &mut dyn Routine) {
+        let early = |router: &Router| router.deadline().is_none_or(|deadline| now < deadline);
+        if self.router(slot).is_none_or(early) {
+            return;
+        }
+        self.look(now, slot, routine);
         let Some(router) = self.router_mut(slot) else {
             return;
         };
-        if router.deadline().is_none_or(|deadline| now < deadline) {
+        if early(router) {
             return;
         }
         match due(router, now) {
             Due::Nothing => {}
-            Due::TakeOver(reason) => self.try_master(now, slot, reason),
+            Due::TakeOver(reason) => {
+                self.look_at_unit(now, slot, routine);
+                self.unwatch(slot);
+                self.try_master(now, slot, reason);
+            }
             Due::ListenFirst { until, late } => {
                 listen(router, until);
+                self.unwatch(slot);
                 self.report(now, EventKind::ListenAfterLateWakeup { slot, late });
             }
             Due::StepBack => {

@@ -20,6 +20,7 @@ mod host;
 mod output;
 mod reach;
 mod receive;
+mod routine;
 mod tracking;
 mod transition;
 
@@ -42,6 +43,7 @@ use crate::wheel::Wheel;
 
 use advert::{Farewell, QueuedAdvert};
 pub use receive::AdvertRx;
+pub use routine::{Noted, Routine};
 
 /// A new configuration, as its difference from the one in force.
 #[derive(Debug, Default)]
@@ -197,6 +199,8 @@ pub struct Core {
     unsettled: Vec<Slot>,
     /// Routers with an address to put back.
     lost: Vec<Slot>,
+    /// Routers that are no longer watched; what was noted of them is still to be asked for.
+    unwatched: Vec<Slot>,
     hold_until: Instant,
     /// The wall clock of this wake-up, in µs since 1970.
     utc_us: u64,
@@ -245,6 +249,7 @@ impl Core {
             own_deletions: OwnDeletions::default(),
             unsettled: Vec::new(),
             lost: Vec::new(),
+            unwatched: Vec::new(),
             hold_until: Instant::ZERO,
             utc_us: 0,
             turn: 1,
@@ -274,7 +279,10 @@ impl Core {
             master: router.master.map(|(sender, _)| sender),
             master_priority: router.master.map_or(0, |(_, priority)| priority),
             master_advert_interval: router.master_interval,
-            next_deadline: router.deadline(),
+            next_deadline: match &router.phase {
+                Phase::Backup(backup) => Some(backup.deadline),
+                _ => router.deadline(),
+            },
             last_transition: router.last_transition,
             addresses_installed: router.held.iter().all(|held| held.wanted && held.present),
             stats: router.stats,

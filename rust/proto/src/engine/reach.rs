@@ -67,6 +67,7 @@ impl Core {
             })
         });
         if source != router.source {
+            self.unwatch(slot);
             if let Some(router) = self.router_mut(slot) {
                 router.source = source;
             }
@@ -75,6 +76,7 @@ impl Core {
     }
 
     pub(super) fn change_interface(&mut self, slot: Slot, interface: Option<IfId>) {
+        self.unwatch(slot);
         self.unlink(slot);
         if let Some(router) = self.router_mut(slot) {
             router.interface = interface;
@@ -92,6 +94,9 @@ impl Core {
         };
         let membership = router.membership();
         let before = self.by_key.insert(key, slot);
+        if let Some(before) = before {
+            self.unwatch(before);
+        }
         if let Some(router) = self.router_mut(slot) {
             router.next_same_vrid = before.filter(|&before| before != slot);
         }
@@ -162,7 +167,7 @@ impl Core {
 
 impl Router {
     /// Under what packets for it are looked up; `None` while its interface does not exist.
-    fn key(&self) -> Option<Key> {
+    pub(super) fn key(&self) -> Option<Key> {
         let config = &self.config;
         let interface = match config.interface {
             Some(_) => self.interface?,

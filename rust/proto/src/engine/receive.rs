@@ -4,6 +4,7 @@ use core::net::IpAddr;
 
 use super::Core;
 use super::advert::Kind;
+use super::routine::{Nothing, Routine};
 use crate::time::{Duration, Instant};
 use crate::vrrp::auth_hmac::Verified;
 use crate::vrrp::config::{Family, OldChecksum, Version};
@@ -37,22 +38,26 @@ type Refusal = (Reject, u32, u32);
 impl Core {
     /// Takes one received packet.
     pub fn handle_packet(&mut self, now: Instant, rx: &AdvertRx<'_>) {
-        let Some(&vrid) = rx.payload.get(1) else {
-            return;
-        };
+        self.handle_packet_with(now, rx, &mut Nothing);
+    }
+
+    /// As [`Self::handle_packet`], for a driver that keeps routine adverts from the core. The answer names a backup to
+    /// which the next packet like this one, octet by octet, is nothing new: see [`Self::watched`].
+    pub fn handle_packet_with(&mut self, now: Instant, rx: &AdvertRx<'_>, routine: &mut dyn Routine) -> Option<Slot> {
+        let &vrid = rx.payload.get(1)?;
         if now < self.hold_until || self.stopping.is_some() {
-            return;
+            return None;
         }
-        let Some(slot) = self.find(rx, vrid) else {
-            return;
-        };
+        let slot = self.find(rx, vrid)?;
         let utc_us = self.utc_us;
-        let Some(router) = self.router_mut(slot) else {
-            return;
-        };
+        let router = self.router_mut(slot)?;
         if matches!(router.phase, Phase::Init | Phase::Fault) {
-            return;
+            return None;
         }
+        // What was kept came before this.
+        self.look(now, slot, routine);
+        let router = self.router_mut(slot)?;
+        let mut is_routine = false;
         let priority = router.priority;
         match check(router, rx, utc_us) {
             Ok(Checked {
@@ -72,6 +77,7 @@ impl Core {
                 let remark = remark(router, rx, &advert);
                 let verdict = router.heard(now, heard);
                 let moved = router.priority != priority;
+                is_routine = remark.is_none() && style == ChecksumStyle::Normal && !moved;
                 if style == ChecksumStyle::Old && !router.old_checksum {
                     router.old_checksum = true;
                     self.rebuild_frames(slot);
@@ -93,6 +99,7 @@ impl Core {
         }
         self.rearm(slot);
         self.mark_dirty(slot);
+        (is_routine && self.is_routine(slot, now, rx)).then_some(slot)
     }
 
     fn reject(&mut self, now: Instant, slot: Slot, sender: IpAddr, (cause, got, expected): Refusal) {

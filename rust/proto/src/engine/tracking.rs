@@ -55,6 +55,7 @@ impl Core {
 
     /// The effective priority is another one: the adverts say so, and the others are told.
     pub(super) fn priority_changed(&mut self, now: Instant, slot: Slot) {
+        self.unwatch(slot);
         self.rebuild_frames(slot);
         self.rearm(slot);
         self.mark_dirty(slot);

@@ -17,6 +17,7 @@ impl Core {
         let Some(from) = self.router(slot).map(super::Router::state) else {
             return;
         };
+        self.unwatch(slot);
         match (from, to) {
             (State::Init, State::Init)
             | (State::Backup, State::Backup)
@@ -57,6 +58,7 @@ impl Core {
                     preempt_at: None,
                     wants_master: false,
                     listened: false,
+                    look_at: None,
                 });
             }
             State::Master => {}

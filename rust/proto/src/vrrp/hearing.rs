@@ -51,7 +51,7 @@ impl Router {
     }
 
     /// `vrrp-behaviour.md` 1.3.
-    fn heard_as_backup(&mut self, now: Instant, advert: Heard) {
+    pub(crate) fn heard_as_backup(&mut self, now: Instant, advert: Heard) {
         self.restore_owner(advert);
         let own = self.priority;
         let skew = self.skew();

@@ -7,6 +7,7 @@ use core::net::IpAddr;
 
 use super::auth_hmac::{self, HmacState};
 use super::config::{PRIORITY_OWNER, RouterConfig};
+use super::hearing::Heard;
 use super::output::IfId;
 use super::phases::Seat;
 use super::report::{Evidence, Faults, GroupIndex, Reason, Reject, State};
@@ -39,6 +40,8 @@ pub(crate) struct Backup {
     pub(crate) wants_master: bool,
     /// The deadline was already moved because we woke late.
     pub(crate) listened: bool,
+    /// Of a watched router: when to ask what came.
+    pub(crate) look_at: Option<Instant>,
 }
 
 /// A master has an advert to send, and announcements to repeat.
@@ -156,6 +159,10 @@ pub(crate) struct Router {
     pub(crate) adverts_queued: u32,
     /// A lower-priority advert was already answered in this turn.
     pub(crate) asserted_in_turn: u64,
+    /// Adverts equal to the last accepted one are kept from it: [`crate::engine::Routine`].
+    pub(crate) watched: bool,
+    /// What those adverts say.
+    pub(crate) routine: Option<Heard>,
 }
 
 impl Router {
@@ -187,6 +194,8 @@ impl Router {
             next_same_vrid: None,
             adverts_queued: 0,
             asserted_in_turn: 0,
+            watched: false,
+            routine: None,
             config,
         }
     }
@@ -260,7 +269,7 @@ impl Router {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Init | Phase::Fault => None,
-            Phase::Backup(backup) => Some(backup.deadline),
+            Phase::Backup(backup) => Some(backup.look_at.map_or(backup.deadline, |at| at.min(backup.deadline))),
             Phase::Master(master) => [master.second_batch_at, master.refresh_at, master.lower_prio_batch_at]
                 .into_iter()
                 .flatten()

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use keepvip_proto::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use keepvip_proto::vrrp::output::{AddressFact, AddressOp, IfId, LinkFact, Member
 use keepvip_proto::vrrp::report::{Event, EventKind, Reason, Reject, State};
 
 use keepvip_proto::wire::{AddressList, AdvertRepr, AuthField, Family, Pseudo, Version};
-use keepvip_proto::{AdvertRx, Apply, Change, Core, GroupConfig};
+use keepvip_proto::{AdvertRx, Apply, Change, Core, GroupConfig, Noted, Routine};
 
 pub(crate) const ETH0: IfId = IfId { netns: 0, index: 2 };
 pub(crate) const ETH1: IfId = IfId { netns: 0, index: 3 };
@@ -163,8 +164,49 @@ impl Packet {
     }
 }
 
+/// What the engine's socket filter does: keeps adverts that are equal to the last one that was routine.
+#[derive(Default)]
+pub(crate) struct Filter {
+    pub(crate) on: bool,
+    known: HashMap<(IfId, u8), (u32, IpAddr, Vec<u8>)>,
+    noted: HashMap<u32, Noted>,
+    /// Adverts kept from the core.
+    pub(crate) kept: u64,
+}
+
+impl Filter {
+    fn keeps(&mut self, now: Instant, rx: &AdvertRx<'_>) -> bool {
+        let vrid = rx.payload.get(1).copied().unwrap_or_default();
+        let Some((slot, source, payload)) = self.known.get(&(rx.interface, vrid)) else {
+            return false;
+        };
+        let same = *source == rx.source && payload == rx.payload && rx.ttl == 255 && rx.destination == GROUP;
+        if same {
+            let noted = self.noted.entry(*slot).or_default();
+            *noted = Noted {
+                count: noted.count + 1,
+                last: now,
+            };
+            self.kept += 1;
+        }
+        same
+    }
+}
+
+impl Routine for Filter {
+    fn noted(&mut self, slot: u32) -> Noted {
+        self.noted.remove(&slot).unwrap_or_default()
+    }
+
+    fn stop(&mut self, slot: u32) -> Noted {
+        self.known.retain(|_, (known, ..)| *known != slot);
+        self.noted(slot)
+    }
+}
+
 pub(crate) struct Bench {
     pub(crate) core: Core,
+    pub(crate) filter: Filter,
     pub(crate) now: Instant,
     pub(crate) events: Vec<Event>,
     pub(crate) ops: Vec<AddressOp>,
@@ -191,6 +233,10 @@ impl Bench {
     pub(crate) fn bare(eth1: bool) -> Self {
         let mut bench = Self {
             core: Core::new(),
+            filter: Filter {
+                on: std::env::var_os("KEEPVIP_TEST_FILTER").is_some(),
+                ..Filter::default()
+            },
             now: Instant::from_micros(1_000),
             events: vec![],
             ops: vec![],
@@ -230,6 +276,7 @@ impl Bench {
 
     /// A reload.
     pub(crate) fn reload(&mut self, changes: Vec<Change>, groups: Vec<Vec<u32>>) {
+        self.tell_kept();
         let groups = groups.into_iter().map(|members| GroupConfig { members }).collect();
         self.core.apply(
             self.now,
@@ -258,7 +305,7 @@ impl Bench {
                         .handle_address_gone(op.interface, op.vip.addr, op.vip.prefix_len);
                 }
             }
-            self.core.handle_deadlines(self.now);
+            self.core.handle_deadlines_with(self.now, &mut self.filter);
             self.drain();
             if self.news.is_empty() {
                 return;
@@ -322,7 +369,21 @@ impl Bench {
             ttl: packet.ttl,
             payload: &payload,
         };
-        self.core.handle_packet(self.now, &rx);
+        if self.filter.keeps(self.now, &rx) {
+            return;
+        }
+        let slot = self.core.handle_packet_with(self.now, &rx, &mut self.filter);
+        if let Some(slot) = slot.filter(|_| self.filter.on) {
+            let before = self.filter.stop(slot);
+            self.core.watched(self.now, slot, before);
+            let known = (slot, rx.source, payload.clone());
+            self.filter.known.insert((rx.interface, packet.vrid), known);
+        }
+    }
+
+    /// Tells the core what the filter kept, so that deadlines and counters can be compared.
+    pub(crate) fn tell_kept(&mut self) {
+        self.core.look_at_all(self.now, &mut self.filter);
     }
 
     pub(crate) fn hear(&mut self, packet: &Packet) {
