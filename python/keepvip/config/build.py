@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from keepvip.config.build_balancing import follow_instance
+from keepvip.config.build_bfd import build_bfd_tracks, build_sessions
 from keepvip.config.build_global import build_global
 from keepvip.config.build_instance import build_instance
 from keepvip.config.build_script import build_notify
@@ -103,6 +104,7 @@ def build(
         groups={name: group for name, (_, group) in groups.items()},
         sync_groups=sync_groups,
     )
+    sessions = build_sessions(ctx, _all(root, "bfd_instance"))
     services = build_services(ctx, root, defaults.services)
     config = Config(
         ssl=_ssl(ctx, root.get("SSL")),
@@ -112,6 +114,8 @@ def build(
         track_scripts=tracking.scripts,
         virtual_servers=services,
         balancing=follow_instance(ctx, defaults.services, tracking.instances, services),
+        bfd_sessions=sessions,
+        bfd_tracks=build_bfd_tracks(ctx, sessions, settings, {name: group for name, (_, group) in groups.items()}),
         files=files,
         net_namespace=str(namespace.value) if namespace is not None else None,
         instance_name=root["instance"].value if "instance" in root else None,

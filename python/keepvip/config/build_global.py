@@ -15,6 +15,7 @@ from keepvip.config.build_script import DEFAULT_USER, ScriptDefaults, build_scri
 from keepvip.config.diagnostic import ConfigTestClass
 from keepvip.config.keywords.global_defs import GLOBAL_DEFS
 from keepvip.config.model import IPV4_GROUP, IPV6_GROUP, GarpConfig, GlobalDefs, PacketFilter
+from keepvip.config.model_remote import DbusService, SnmpAgent
 from keepvip.config.settings import Settings, read_block
 from keepvip.config.values import Address, is_multicast
 
@@ -63,6 +64,8 @@ def build_global(
         delay_after_boot_us=settings.value("vrrp_delay_after_boot", 0),
         log_unknown_vrids="log_unknown_vrids" in settings,
         packet_filter=_packet_filter(ctx, settings),
+        snmp=_snmp(settings),
+        dbus=_dbus(settings),
         vrrp_rt_priority=settings.value("vrrp_rt_priority", None),
         vrrp_cpu_affinity=tuple(sorted(set(settings.value("vrrp_cpu_affinity", ())))),
         umask=_umask(settings),
@@ -108,6 +111,33 @@ def build_global(
         services=build_balancing(ctx, settings, scripts),
     )
     return defs, defaults
+
+
+def _snmp(settings: Settings) -> SnmpAgent | None:
+    wanted = {"enable_traps", "enable_snmp_vrrp", "enable_snmp_rfc", "enable_snmp_rfcv2", "enable_snmp_rfcv3"}
+    if not any(name in settings for name in (*wanted, "enable_snmp_checker")):
+        return None
+    service_us = settings.value("snmp_vs_stats_update_interval", 5_000_000)
+    return SnmpAgent(
+        socket=settings.value("snmp_socket", None),
+        traps="enable_traps" in settings,
+        vrrp="enable_snmp_vrrp" in settings,
+        rfc2787="enable_snmp_rfc" in settings or "enable_snmp_rfcv2" in settings,
+        rfc6527="enable_snmp_rfc" in settings or "enable_snmp_rfcv3" in settings,
+        checker="enable_snmp_checker" in settings,
+        service_interval_us=service_us,
+        server_interval_us=settings.value("snmp_rs_stats_update_interval", service_us),
+    )
+
+
+def _dbus(settings: Settings) -> DbusService | None:
+    if "enable_dbus" not in settings:
+        return None
+    default = DbusService()
+    return DbusService(
+        bus_name=settings.value("dbus_service_name", default.bus_name),
+        no_interface_name=settings.value("dbus_no_interface_name", default.no_interface_name),
+    )
 
 
 def _packet_filter(ctx: Context, settings: Settings) -> PacketFilter:

@@ -12,7 +12,9 @@ from __future__ import annotations
 import msgspec
 
 from keepvip.config.model_auth import AuthHmac  # noqa: TC001
+from keepvip.config.model_bfd import BfdSession, BfdTrack  # noqa: TC001
 from keepvip.config.model_check import SslClient  # noqa: TC001
+from keepvip.config.model_remote import DbusService, SnmpAgent  # noqa: TC001
 from keepvip.config.model_script import Fifo, Script
 from keepvip.config.model_service import Balancing, VirtualServer
 
@@ -291,6 +293,8 @@ class GlobalDefs(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The same, counted from the boot of the host; the later end of the two counts."""
     log_unknown_vrids: bool = False
     packet_filter: PacketFilter = PacketFilter()
+    snmp: SnmpAgent | None = None
+    dbus: DbusService | None = None
     vrrp_rt_priority: int | None = None
     """SCHED_RR priority of the engine, 1..99; None = the engine's own default."""
     vrrp_cpu_affinity: tuple[int, ...] = ()
@@ -330,6 +334,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     balancing: Balancing = Balancing()
     ssl: SslClient | None = None
     """What SSL_GET presents to servers."""
+    bfd_sessions: tuple[BfdSession, ...] = ()
+    bfd_tracks: tuple[BfdTrack, ...] = ()
     files: tuple[str, ...] = ()
     """Every file that was read, in order; the first is the configuration file itself."""
     net_namespace: str | None = None
