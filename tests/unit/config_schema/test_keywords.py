@@ -82,7 +82,7 @@ def allowed_codes(place: Place, args: list[str]) -> set[str]:
     codes = set()
     if keyword.support.refuses or (keyword.name, args) == ("auth_type", ["AH"]):
         codes.add("not-supported-yet")
-    if keyword.name in {"mcast_src_ip", "unicast_src_ip", "mcast_dst_ip", "native_ipv6"}:
+    if keyword.name in {"mcast_src_ip", "unicast_src_ip", "mcast_dst_ip", "native_ipv6", "source_ip"}:
         codes |= {"family-mismatch", "invalid-value"}
     if keyword.name.startswith("vrrp_mcast_group"):
         codes.add("invalid-value")
