@@ -5,7 +5,7 @@ import time
 import pytest
 
 from keepvip.lab import Daemon, Keepalived, Keepvip, Pair
-from keepvip.lab.configs import down_interval_s, instance, skew_s
+from keepvip.lab.configs import block, down_interval_s, instance, skew_s
 from keepvip.lab.demo.files import main_job
 from keepvip.lab.measure import measure_takeover
 from keepvip.lab.waiting import wait_until
@@ -15,6 +15,11 @@ pytestmark = [pytest.mark.root, pytest.mark.interop]
 LATE_S = 0.3
 VARIANTS = {
     "v2 PASS": {"version": 2, "interval_s": 1.0, "password": "passw123"},
+    "v2 AH": {
+        "version": 2,
+        "interval_s": 1.0,
+        "extra": [block("authentication", "auth_type AH", "auth_pass secret")],
+    },
     "v2": {"version": 2, "interval_s": 1.0},
     "v3 IPv4": {"version": 3, "interval_s": 0.2},
     "v3 IPv6": {"version": 3, "interval_s": 0.2, "addresses": ["fe80::51", "fd00::51"]},

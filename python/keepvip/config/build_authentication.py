@@ -1,4 +1,4 @@
-"""`authentication`: the password of VRRPv2 (config-keywords.md 7.6)."""
+"""`authentication`: the secret of VRRPv2 (config-keywords.md 7.6)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ MAX_PASSWORD = 8
 
 
 def build_authentication(
-    ctx: Context, name: str, setting: Setting | None, *, version: int, strict: bool, replaced: bool = False
-) -> tuple[Authentication | None, bool]:
-    """What proves the adverts, and whether it is something that refuses the instance. `replaced`: auth_hmac does it."""
+    ctx: Context, name: str, setting: Setting | None, *, family: int, version: int, strict: bool, replaced: bool = False
+) -> Authentication | None:
+    """What proves the adverts. `replaced`: auth_hmac does it."""
     if setting is None:
-        return None, False
+        return None
 
     def warn(code: str, message: str, span: Span, hint: str = "") -> None:
         ctx.diagnostics.warning(code, f"`{name}`: {message}", span, hint=hint, kind=ConfigTestClass.GENERAL)
@@ -31,31 +31,25 @@ def build_authentication(
     found = read_block(ctx, setting.node.children or (), AUTHENTICATION)
     if replaced:
         warn("authentication-ignored", "auth_hmac takes its place: this block is ignored", setting.span)
-        return None, False
+        return None
     kind, secret = found.get("auth_type"), found.get("auth_pass")
     if version == 3 or strict:
         reason = "strict mode" if strict else "version 3"
         hint = "" if strict else "auth_hmac is the one that works with version 3"
         warn("authentication-ignored", f"{reason} has no authentication: this block is ignored", setting.span, hint)
-        return None, False
+        return None
     if kind is None:
         if "auth_type" not in found.refused:
             ctx.diagnostics.warning(
                 "no-authentication", f"`{name}`: authentication without auth_type does nothing", setting.span
             )
-        return None, False
-    if kind.value == "AH":
-        ctx.diagnostics.error(
-            "not-supported-yet",
-            "`auth_type AH` is known but not supported yet, and without it its peers would reject what it sends:"
-            " the instance is refused",
-            kind.span,
-            hint="leave this instance to keepalived for now, or use auth_type PASS on all nodes",
-        )
-        return None, True
+        return None
+    if family == 6:
+        warn("authentication-ignored", "version 2 over IPv6 has no authentication: this block is ignored", setting.span)
+        return None
     if secret is None or not secret.value:
         warn("no-authentication", "authentication without auth_pass does nothing", setting.span)
-        return None, False
+        return None
     password = str(secret.value).encode("utf-8", "surrogateescape")
     if len(password) > MAX_PASSWORD:
         warn(
@@ -64,4 +58,4 @@ def build_authentication(
             secret.node.arg_span(0),
             "VRRPv2 has room for 8; the rest is not checked on any node",
         )
-    return Authentication(kind="PASS", password=password[:MAX_PASSWORD].ljust(MAX_PASSWORD, b"\0")), False
+    return Authentication(kind=str(kind.value), password=password[:MAX_PASSWORD].ljust(MAX_PASSWORD, b"\0"))

@@ -90,15 +90,18 @@ class _Builder:
         self._version()
         advertised, rest = self._what_fits(addresses, interface)
         sound = self._addresses_suffice(advertised) and placed.sound and vrid is not None
-        authentication, auth_refused = build_authentication(
-            self.ctx, self.name, settings.get("authentication"), version=self.version, strict=self.strict,
-            replaced="auth_hmac" in settings,
+        authentication = build_authentication(
+            self.ctx, self.name, settings.get("authentication"), family=self.family, version=self.version,
+            strict=self.strict, replaced="auth_hmac" in settings,
         )  # fmt: skip
+        if authentication is not None and authentication.kind == "AH" and self.initial_master:
+            self._corrected("state", "with auth_type AH every node begins as BACKUP, which is used")
+            self.initial_master = False
         advert_int_us = self._advert_int()
         auth_hmac = build_auth_hmac(
             self.ctx, self.name, settings.get("auth_hmac"), advert_int_us=advert_int_us, strict=self.strict
         )
-        if any(setting.keyword.support.refuses for setting in settings.values()) or refused or auth_refused:
+        if any(setting.keyword.support.refuses for setting in settings.values()) or refused:
             return None  # said where it was found
         if not sound or vrid is None:
             return None

@@ -98,7 +98,7 @@ class Authentication(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """VRRPv2 authentication."""
 
     kind: str
-    """`PASS`."""
+    """`PASS`, or `AH`: an IP Authentication Header with HMAC-MD5."""
     password: bytes
     """Exactly 8 bytes, zero padded."""
 

@@ -15,6 +15,8 @@ ETHERTYPE_ARP: Final = 0x0806
 ETHERTYPE_IPV6: Final = 0x86DD
 PROTOCOL_ICMPV6: Final = 58
 PROTOCOL_VRRP: Final = 112
+PROTOCOL_AH: Final = 51
+AH_LEN: Final = 24
 ND_NEIGHBOUR_ADVERT: Final = 136
 TRAILER_LEN: Final = 28
 BROADCAST: Final = "ff:ff:ff:ff:ff:ff"
@@ -49,6 +51,7 @@ class Advert(Packet, frozen=True, kw_only=True, gc=False):
     interval_ms: int
     auth_type: int
     auth_data: bytes
+    ah: bytes  # the Authentication Header (IPv4), empty without
     trailer: bytes  # auth_hmac (vrrp-behaviour.md 6), empty without
     errors: tuple[str, ...]
 
@@ -112,7 +115,7 @@ def decode(data: bytes, *, at_ns: int, node: str, interface: str, lan: str) -> P
         return common
     ethertype = data[12] << 8 | data[13]
     body = data[14:]
-    if ethertype == ETHERTYPE_IPV4 and body[9] == PROTOCOL_VRRP:
+    if ethertype == ETHERTYPE_IPV4 and body[9] in {PROTOCOL_VRRP, PROTOCOL_AH}:
         return _advert_ipv4(common, body)
     if ethertype == ETHERTYPE_IPV6 and len(body) >= 48:
         if body[6] == PROTOCOL_VRRP:
@@ -133,9 +136,13 @@ def _advert_ipv4(common: Packet, body: bytes) -> Packet:
     if total_len > len(body):
         errors.append(f"IPv4 length {total_len} of {len(body)} bytes")
     source, destination = body[12:16], body[16:20]
+    guard = AH_LEN if body[9] == PROTOCOL_AH else 0
+    if guard and body[header_len : header_len + 1] != bytes([PROTOCOL_VRRP]):
+        return common
     return _advert(
         common,
-        payload=body[header_len:total_len],
+        payload=body[header_len + guard : total_len],
+        ah=body[header_len : header_len + guard],
         pseudo=source + destination,
         family=4,
         source=str(ipaddress.IPv4Address(source)),
@@ -177,6 +184,7 @@ def _advert(
     tos: int,
     ip_id: int,
     errors: list[str],
+    ah: bytes = b"",
 ) -> Packet:
     if len(payload) < 8:
         return common
@@ -236,6 +244,7 @@ def _advert(
         interval_ms=interval_ms,
         auth_type=auth_type,
         auth_data=auth_data,
+        ah=ah,
         trailer=trailer,
         errors=tuple(errors),
     )

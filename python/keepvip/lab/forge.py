@@ -73,6 +73,15 @@ class Forger:
         """Send one, to a MAC or to the group's."""
         self._sock.send(advert.frame(self._mac, to))
 
+    def send_frame(self, frame: bytes) -> None:
+        """Send an Ethernet frame as it is."""
+        self._sock.send(frame)
+
+    @property
+    def mac(self) -> str:
+        """Where its frames come from."""
+        return self._mac
+
     def close(self) -> None:
         """Stop."""
         self._sock.close()

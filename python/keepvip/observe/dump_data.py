@@ -31,6 +31,9 @@ _SCRIPTS = (
 )
 
 
+_AUTH_TYPES = {"PASS": "SIMPLE_PASSWORD", "AH": "IPSEC_AH"}
+
+
 def data_text(config: Config, snapshot: EngineSnapshot) -> str:
     """The whole dump. Passwords are not in it."""
     states = {status.name: status for status in snapshot.instances}
@@ -126,7 +129,8 @@ def _instance(instance: VrrpInstance, status: InstanceStatus, now_us: int) -> It
         yield f"   Preempt delay = {instance.preempt_delay_us / 1_000_000:g} secs"
     yield f"   Promote_secondaries = {'enabled' if instance.promote_secondaries else 'disabled'}"
     if instance.version == 2:
-        yield f"   Authentication type = {'none' if instance.authentication is None else 'SIMPLE_PASSWORD'}"
+        auth = instance.authentication
+        yield f"   Authentication type = {_AUTH_TYPES[auth.kind] if auth is not None else 'none'}"
     if instance.auth_hmac is not None:
         hmac = instance.auth_hmac
         yield f"   Authentication extension = HMAC-SHA256, mode {hmac.mode}, active key {hmac.active_key}"

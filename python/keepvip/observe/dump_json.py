@@ -48,6 +48,7 @@ _SCRIPTS = (
     ("script", "any"),
     ("script_master_rx_lower_pri", "rx_lower"),
 )
+_AUTH_TYPES = {"PASS": 1, "AH": 2}
 _MASKED = "********"
 
 
@@ -105,7 +106,7 @@ def _data(instance: VrrpInstance, status: InstanceStatus) -> dict[str, Any]:
     interfaces = [track.name for track in instance.tracks if track.kind == "interface"]
     if interfaces:
         data["track_ifp"] = interfaces
-    data["auth_type"] = 0 if instance.authentication is None else 1
+    data["auth_type"] = 0 if instance.authentication is None else _AUTH_TYPES[instance.authentication.kind]
     if instance.authentication is not None:
         data["auth_data"] = _MASKED
     return data

@@ -159,6 +159,7 @@ _CAUSES: dict[str, tuple[str, bool]] = {
     "auth_type_invalid": ("ignored: unknown authentication type", True),
     "auth_type_mismatch": ("ignored: another authentication type", True),
     "auth_failure": ("ignored: wrong password", False),
+    "auth_sequence": ("ignored: heard before, so it may be a replay (auth_type AH)", True),
     "auth_ext_missing": ("ignored: not signed (auth_hmac)", False),
     "auth_ext_malformed": ("ignored: what follows the message is no auth_hmac trailer", False),
     "auth_ext_unknown_key": ("ignored: signed with a key that is not configured", True),

@@ -12,7 +12,7 @@ use keepvip_proto::time::{Duration, Instant};
 use keepvip_proto::vrrp::config::{Family, NetnsId};
 use keepvip_proto::vrrp::output::{AdvertTx, IfId};
 use keepvip_proto::vrrp::report::State;
-use keepvip_proto::wire::Ipv4View;
+use keepvip_proto::wire::{Ipv4View, ah};
 
 use crate::failures::SendFailures;
 use crate::sys::cmsg::Control;
@@ -33,6 +33,16 @@ const RECEIVE_BUFFER: libc::c_int = 16 << 20;
 const SEND_BUFFER: libc::c_int = 4 << 20;
 /// The kernel charges no packet less than this against the receive buffer (`skb` overhead plus the smallest head).
 const LEAST_CHARGE: usize = 512;
+/// Octets asked for where few routers are expected.
+const AH_BUFFER: libc::c_int = 1 << 20;
+/// Classic BPF: the first octet behind the IP header, the "next header" of an Authentication Header, says VRRP.
+const NEXT_IS_VRRP: [(u16, u8, u8, u32); 5] = [
+    (0xb1, 0, 0, 0),
+    (0x50, 0, 0, 0),
+    (0x15, 0, 1, PROTOCOL as u32),
+    (0x06, 0, 0, u32::MAX),
+    (0x06, 0, 0, 0),
+];
 /// How soon a refused advert is tried again, and how often.
 const RETRY_AFTER: Duration = Duration::from_micros(1_000);
 const TRIES: u8 = 3;
@@ -63,6 +73,7 @@ pub(crate) struct Adverts {
     v4: Channel,
     /// `None` on a host without IPv6.
     v6: Option<Channel>,
+    ah: Guarded,
     retry_at: Option<Instant>,
     /// Something is staged.
     staged: bool,
@@ -81,6 +92,7 @@ impl Adverts {
             netns,
             v4,
             v6,
+            ah: Guarded::open()?,
             retry_at: None,
             staged: false,
         })
@@ -92,10 +104,32 @@ impl Adverts {
         core::iter::once((Family::V4, self.v4.receive.as_fd())).chain(v6)
     }
 
+    /// The receive socket of adverts behind an Authentication Header (IPv4).
+    pub(crate) fn ah_socket(&self) -> BorrowedFd<'_> {
+        self.ah.receive.as_fd()
+    }
+
+    /// Some router hears such adverts.
+    pub(crate) const fn ah_in_use(&self) -> bool {
+        self.ah.in_use
+    }
+
     /// Packets that the kernel dropped because a queue was full.
     pub(crate) fn overruns(&self) -> u64 {
         let channels = core::iter::once(&self.v4).chain(&self.v6);
-        channels.map(|channel| u64::from(channel.dropped)).sum()
+        let dropped = channels.map(|channel| u64::from(channel.dropped)).sum::<u64>();
+        dropped + u64::from(self.ah.dropped)
+    }
+
+    /// As [`Self::receive`], of the adverts behind an Authentication Header.
+    pub(crate) fn receive_ah(&mut self, batch: &mut RecvBatch, now: Instant, core: &mut Core) -> io::Result<Received> {
+        self.ah.in_use = true;
+        let queue = Queue {
+            socket: &self.ah.receive,
+            capacity: self.ah.capacity,
+            dropped: &mut self.ah.dropped,
+        };
+        queue.drain(self.netns, Family::V4, batch, now, core)
     }
 
     /// Hands every packet that had arrived by `now` to the core. `now` must have been read before this call.
@@ -115,32 +149,12 @@ impl Adverts {
             (Family::V6, Some(channel)) => channel,
             (Family::V6, None) => return Ok(Received::default()),
         };
-        let mut packets = 0;
-        while packets < channel.capacity {
-            let count = match batch.receive(&channel.receive) {
-                Ok(count) => count,
-                Err(error) => match errno(&error) {
-                    // The kernel has no memory for the copy: the packet stays where it is.
-                    libc::EAGAIN | libc::ENOMEM | libc::ENOBUFS => break,
-                    libc::EINTR => continue,
-                    _ => return Err(error),
-                },
-            };
-            for datagram in batch.datagrams() {
-                channel.dropped = datagram.ancillary.dropped.unwrap_or(channel.dropped);
-                if let Some(advert) = advert(self.netns, family, &datagram) {
-                    core.handle_packet(now, &advert);
-                }
-            }
-            packets += count;
-            if count < BATCH {
-                return Ok(Received { packets, more: false });
-            }
-        }
-        Ok(Received {
-            packets,
-            more: packets >= channel.capacity,
-        })
+        let queue = Queue {
+            socket: &channel.receive,
+            capacity: channel.capacity,
+            dropped: &mut channel.dropped,
+        };
+        queue.drain(self.netns, family, batch, now, core)
     }
 
     /// Takes an advert that is to leave with the next [`Self::flush`]; true when it is the first one. When its batch is
@@ -203,6 +217,78 @@ impl Adverts {
     /// When a refused advert wants to be tried again.
     pub(crate) const fn retry_at(&self) -> Option<Instant> {
         self.retry_at
+    }
+}
+
+/// What waits to be read from a receive socket.
+struct Queue<'a> {
+    socket: &'a OwnedFd,
+    capacity: usize,
+    dropped: &'a mut u32,
+}
+
+impl Queue<'_> {
+    fn drain(
+        self,
+        netns: NetnsId,
+        family: Family,
+        batch: &mut RecvBatch,
+        now: Instant,
+        core: &mut Core,
+    ) -> io::Result<Received> {
+        let mut packets = 0;
+        while packets < self.capacity {
+            let count = match batch.receive(self.socket) {
+                Ok(count) => count,
+                Err(error) => match errno(&error) {
+                    // The kernel has no memory for the copy: the packet stays where it is.
+                    libc::EAGAIN | libc::ENOMEM | libc::ENOBUFS => break,
+                    libc::EINTR => continue,
+                    _ => return Err(error),
+                },
+            };
+            for datagram in batch.datagrams() {
+                *self.dropped = datagram.ancillary.dropped.unwrap_or(*self.dropped);
+                if let Some(advert) = advert(netns, family, &datagram) {
+                    core.handle_packet(now, &advert);
+                }
+            }
+            packets += count;
+            if count < BATCH {
+                return Ok(Received { packets, more: false });
+            }
+        }
+        Ok(Received {
+            packets,
+            more: packets >= self.capacity,
+        })
+    }
+}
+
+/// The receive socket of adverts behind an Authentication Header. It is always there, and the kernel keeps everything
+/// from it that is not VRRP: the host may have other uses for that header.
+struct Guarded {
+    receive: OwnedFd,
+    capacity: usize,
+    dropped: u32,
+    /// Something has come.
+    in_use: bool,
+}
+
+impl Guarded {
+    fn open() -> io::Result<Self> {
+        let receive = socket::open(libc::AF_INET, libc::SOCK_RAW, ah::PROTOCOL.into())?;
+        socket::filter(&receive, &NEXT_IS_VRRP)?;
+        socket::set(&receive, libc::IPPROTO_IP, libc::IP_MULTICAST_ALL, 1)?;
+        socket::set(&receive, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
+        socket::set(&receive, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1)?;
+        let size = socket::enlarge(&receive, socket::Buffer::Receive, AH_BUFFER)?;
+        Ok(Self {
+            receive,
+            capacity: size / LEAST_CHARGE,
+            dropped: 0,
+            in_use: false,
+        })
     }
 }
 
@@ -343,7 +429,9 @@ impl Channel {
 /// true.
 fn still_true(bytes: &[u8], with_ip_header: bool, slot: u32, core: &Core) -> bool {
     let vrrp = if with_ip_header {
-        Ipv4View::new_checked(bytes).map_or(&[][..], |packet| packet.payload())
+        Ipv4View::new_checked(bytes).map_or(&[][..], |packet| {
+            ah::AhView::new_checked(&packet).map_or_else(|| packet.payload(), |ah| ah.message())
+        })
     } else {
         bytes
     };
@@ -375,17 +463,7 @@ fn advert<'a>(netns: NetnsId, family: Family, datagram: &Datagram<'a>) -> Option
         index: ancillary.ifindex,
     };
     match family {
-        Family::V4 => {
-            let packet = Ipv4View::new_checked(datagram.data).ok()?;
-            Some(AdvertRx {
-                interface,
-                family,
-                source: packet.src().into(),
-                destination: packet.dst().into(),
-                ttl: packet.ttl(),
-                payload: packet.payload(),
-            })
-        }
+        Family::V4 => AdvertRx::from_ipv4(interface, datagram.data),
         Family::V6 => Some(AdvertRx {
             interface,
             family,
@@ -393,6 +471,7 @@ fn advert<'a>(netns: NetnsId, family: Family, datagram: &Datagram<'a>) -> Option
             destination: ancillary.destination?,
             ttl: ancillary.hop_limit?,
             payload: datagram.data,
+            ah: None,
         }),
     }
 }

@@ -24,6 +24,7 @@ pub(crate) const OWN: NetnsId = 0;
 pub(crate) const MONITOR: u8 = 16;
 pub(crate) const ADVERTS_V4: u8 = 17;
 pub(crate) const ADVERTS_V6: u8 = 18;
+pub(crate) const ADVERTS_AH: u8 = 19;
 
 /// One of them.
 pub(crate) struct Namespace {
@@ -42,6 +43,7 @@ struct Readable {
     news: bool,
     v4: bool,
     v6: bool,
+    ah: bool,
 }
 
 impl Namespace {
@@ -102,6 +104,7 @@ impl Namespaces {
         for (family, socket) in namespace.adverts.sockets() {
             epoll.add(&socket, token(kind_of(family)), Trigger::Level)?;
         }
+        epoll.add(&namespace.adverts.ah_socket(), token(ADVERTS_AH), Trigger::Level)?;
         namespace.monitor.resync(core)?;
         namespace.readable.news = true;
         namespace.active = true;
@@ -136,6 +139,7 @@ impl Namespaces {
             MONITOR => namespace.readable.news = true,
             ADVERTS_V4 => namespace.readable.v4 = true,
             ADVERTS_V6 => namespace.readable.v6 = true,
+            ADVERTS_AH => namespace.readable.ah = true,
             _ => return,
         }
         if !core::mem::replace(&mut namespace.active, true) {
@@ -179,6 +183,12 @@ impl Namespaces {
             for kind in [ADVERTS_V4, ADVERTS_V6] {
                 self.mark(Token { kind, netns: OWN });
             }
+            if self.get(OWN).is_some_and(|own| own.adverts.ah_in_use()) {
+                self.mark(Token {
+                    kind: ADVERTS_AH,
+                    netns: OWN,
+                });
+            }
         }
         for &id in &self.active {
             let Some(Some(namespace)) = self.list.get_mut(usize::from(id)) else {
@@ -192,6 +202,11 @@ impl Namespaces {
                     all.packets += received.packets;
                     all.more |= received.more;
                 }
+            }
+            if core::mem::take(&mut namespace.readable.ah) {
+                let received = namespace.adverts.receive_ah(&mut self.batch, now, core)?;
+                all.packets += received.packets;
+                all.more |= received.more;
             }
             self.overruns += namespace.adverts.overruns().saturating_sub(overruns);
         }

@@ -66,6 +66,7 @@ fn hear(bench: &mut Bench, packet: &Packet, payload: &[u8]) {
         destination: packet.destination,
         ttl: 255,
         payload,
+        ah: None,
     };
     bench.core.handle_packet(bench.now, &rx);
     bench.turn();

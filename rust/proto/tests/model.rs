@@ -167,6 +167,7 @@ fn configs() -> impl Strategy<Value = RouterConfig> {
             version: if v3 { Version::V3 } else { Version::V2 },
             password: None,
             hmac: None,
+            ah_key: None,
             priority,
             nopreempt,
             preempt_delay: Duration::from_micros(preempt_delay_us),

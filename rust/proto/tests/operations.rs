@@ -212,6 +212,7 @@ impl Gene {
             },
             password: quirk(0).then_some(*b"passw123"),
             hmac: None,
+            ah_key: None,
             priority: self.priority,
             initial_master: self.initial_master,
             nopreempt: self.nopreempt,
@@ -585,6 +586,7 @@ impl World {
             destination,
             ttl,
             payload,
+            ah: None,
         };
         self.core.handle_packet(self.now, &rx);
         self.turn();

@@ -114,6 +114,7 @@ struct PyPeer {
 /// An `Authentication`.
 #[derive(FromPyObject)]
 struct Authentication {
+    kind: String,
     password: Vec<u8>,
 }
 
@@ -209,7 +210,8 @@ impl TryFrom<Instance> for RouterConfig {
             owner_ignore_adverts: instance.owner_ignore_adverts,
             checksum_as_v2: instance.checksum_as_v2,
             timer_expired_backup: instance.timer_expired_backup,
-            password: instance.authentication.map(password).transpose()?,
+            password: secret_of(instance.authentication.as_ref(), "PASS")?,
+            ah_key: secret_of(instance.authentication.as_ref(), "AH")?,
             hmac: instance.auth_hmac.map(hmac).transpose()?,
             source: optional("source", instance.source.as_deref(), address)?,
             group: group(&instance.mcast_dst)?,
@@ -315,9 +317,16 @@ fn hmac(from: AuthHmac) -> Result<HmacConfig, Error> {
     })
 }
 
-fn password(from: Authentication) -> Result<[u8; 8], Error> {
+/// The password of one kind of authentication.
+fn secret_of(from: Option<&Authentication>, kind: &str) -> Result<Option<[u8; 8]>, Error> {
+    let Some(from) = from.filter(|from| from.kind == kind) else {
+        return Ok(None);
+    };
     // The password itself has no place in a message.
-    <[u8; 8]>::try_from(from.password).map_err(|from| bad("password", "not 8 octets", from.len()))
+    let secret = <[u8; 8]>::try_from(from.password.as_slice());
+    secret
+        .map(Some)
+        .map_err(|_| bad("password", "not 8 octets", from.password.len()))
 }
 
 pub(crate) fn interface(field: &'static str, name: &str) -> Result<IfName, Error> {

@@ -54,7 +54,10 @@ fn stats<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, PyDict>> {
         ("addr_list_err", reject(Reject::AddressList)),
         ("invalid_authtype", reject(Reject::AuthTypeInvalid)),
         ("authtype_mismatch", reject(Reject::AuthTypeMismatch)),
-        ("auth_failure", reject(Reject::AuthFailure)),
+        (
+            "auth_failure",
+            reject(Reject::AuthFailure) + reject(Reject::AuthSequence),
+        ),
         ("auth_ext_missing", reject(Reject::HmacMissing)),
         ("auth_ext_malformed", reject(Reject::HmacMalformed)),
         ("auth_ext_unknown_key", reject(Reject::HmacUnknownKey)),

@@ -4,15 +4,12 @@ use core::net::IpAddr;
 
 use keepvip_proto::time::Duration;
 use keepvip_proto::vrrp::output::MembershipOp;
-use keepvip_proto::wire::{AdvertView, Family};
+use keepvip_proto::wire::AdvertView;
 
 use crate::network::Packet;
 use crate::node::{NodeId, NodeState, lan_of};
 use crate::trace::{Entry, What};
 use crate::world::World;
-
-/// Octets of the IPv4 header that the core makes itself.
-const IPV4_HEADER: usize = 20;
 
 impl World {
     /// All that arrives at this moment, then the deadlines of those that heard something: as a wake-up does.
@@ -67,7 +64,6 @@ impl World {
     fn send_adverts(&mut self, id: NodeId) {
         let mut sent = Vec::new();
         while let Some(advert) = self.nodes[id].core.poll_advert() {
-            let header = if advert.family == Family::V4 { IPV4_HEADER } else { 0 };
             let packet = Packet {
                 at: self.now,
                 sequence: 0,
@@ -77,13 +73,14 @@ impl World {
                 source: advert.source,
                 destination: advert.destination,
                 family: advert.family,
-                payload: advert.bytes[header..].to_vec(),
+                bytes: advert.bytes.to_vec(),
             };
             sent.push((advert.slot, lan_of(advert.interface), packet));
         }
         for (slot, lan, packet) in sent {
             if self.trace_adverts
-                && let Ok(view) = AdvertView::new_checked(&packet.payload, packet.family)
+                && let Some(rx) = packet.received()
+                && let Ok((view, _)) = AdvertView::split(rx.payload, rx.family)
             {
                 self.trace.push(Entry {
                     at: self.now,

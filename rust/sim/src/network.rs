@@ -5,9 +5,11 @@ use std::collections::BinaryHeap;
 
 use core::net::IpAddr;
 
+use keepvip_proto::AdvertRx;
 use keepvip_proto::time::{Duration, Instant};
 use keepvip_proto::wire::Family;
 
+use crate::node::interface;
 use crate::random::Random;
 
 /// How well a LAN carries packets.
@@ -45,7 +47,27 @@ pub(crate) struct Packet {
     pub(crate) source: IpAddr,
     pub(crate) destination: IpAddr,
     pub(crate) family: Family,
-    pub(crate) payload: Vec<u8>,
+    /// As a raw socket delivers it: of IPv4 with the IP header.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Packet {
+    /// What the receiver gets; `None` for what is no advert.
+    pub(crate) fn received(&self) -> Option<AdvertRx<'_>> {
+        let interface = interface(self.lan);
+        match self.family {
+            Family::V4 => AdvertRx::from_ipv4(interface, &self.bytes),
+            Family::V6 => Some(AdvertRx {
+                interface,
+                family: self.family,
+                source: self.source,
+                destination: self.destination,
+                ttl: 255,
+                payload: &self.bytes,
+                ah: None,
+            }),
+        }
+    }
 }
 
 /// All packets under way.

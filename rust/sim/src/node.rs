@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use keepvip_proto::Core;
 use keepvip_proto::time::Instant;
 use keepvip_proto::vrrp::config::IfName;
 use keepvip_proto::vrrp::output::{AddressFact, IfId, LinkFact};
 use keepvip_proto::vrrp::track::{TrackId, TrackValue};
-use keepvip_proto::{AdvertRx, Core};
 
 use crate::network::Packet;
 
@@ -191,17 +191,11 @@ impl Node {
     }
 
     pub(crate) fn hear(&mut self, now: Instant, packet: &Packet) {
-        let rx = AdvertRx {
-            interface: interface(packet.lan),
-            family: packet.family,
-            source: packet.source,
-            destination: packet.destination,
-            ttl: 255,
-            payload: &packet.payload,
-        };
         // The clocks of all nodes are right.
         self.core.handle_clock(now.as_micros());
-        self.core.handle_packet(now, &rx);
+        if let Some(rx) = packet.received() {
+            self.core.handle_packet(now, &rx);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ import pytest
 
 from keepvip.config.diagnostic import Severity
 from keepvip.config.facts import HostFacts, Interface
+from keepvip.config.model import Authentication
 
 if TYPE_CHECKING:
     from keepvip.config.load import LoadResult
@@ -288,11 +289,21 @@ def test_version_3_has_no_authentication(compiled: Compile, kind: str) -> None:
     assert codes(result) == ["authentication-ignored"]
 
 
+def test_authentication_header(compiled: Compile) -> None:
+    block = "authentication {\nauth_type AH\nauth_pass abc\n}"
+    result = compiled(file(f"state MASTER\npriority 100\n{block}"))
+    instance = one(result)
+    assert instance.authentication == Authentication(kind="AH", password=b"abc\0\0\0\0\0")
+    assert (instance.initial_master, codes(result)) == (False, ["contradiction"])
+    over_ipv6 = compiled(file(f"version 2\n{block}", addresses="virtual_ipaddress {\nfe80::1\n}"))
+    assert one(over_ipv6).authentication is None
+    assert "authentication-ignored" in codes(over_ipv6)
+
+
 REFUSED = [
     "use_vmac",
     "use_vmac_addr",
     "use_ipvlan",
-    "authentication {\nauth_type AH\nauth_pass abc\n}",
     "virtual_ipaddress {\n192.0.2.3 use_vmac\n}",
 ]
 

@@ -38,7 +38,6 @@ REASONS: list[tuple[str, str]] = [
         r"vrrp_instance\.(use_vmac|use_vmac_addr|use_ipvlan)",
         "refused, not run wrongly",
     ),
-    (r"vrrp_instance\.authentication\.auth_type AH", "refused, not run wrongly"),
     (
         r"vrrp_instance\.(vmac_xmit_base|vrf)",
         "meaning not supported yet",

@@ -37,6 +37,20 @@ fn set_raw<T: Copy>(socket: &impl AsFd, level: c_int, name: c_int, value: &T) ->
     Ok(())
 }
 
+/// Lets through what a classic BPF program accepts: (code, jump if true, jump if false, operand) for each step.
+pub(crate) fn filter(socket: &impl AsFd, program: &[(u16, u8, u8, u32)]) -> io::Result<()> {
+    let mut steps: Vec<libc::sock_filter> = program
+        .iter()
+        .map(|&(code, jt, jf, k)| libc::sock_filter { code, jt, jf, k })
+        .collect();
+    let program = libc::sock_fprog {
+        len: steps.len().try_into().unwrap_or(u16::MAX),
+        filter: steps.as_mut_ptr(),
+    };
+    // The kernel copies the steps before the call returns, while `steps` lives.
+    set_raw(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
+}
+
 /// Reads an option whose value is a number.
 pub(crate) fn get(socket: &impl AsFd, level: c_int, name: c_int) -> io::Result<c_int> {
     let mut value: c_int = 0;

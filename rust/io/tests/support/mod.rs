@@ -159,6 +159,7 @@ pub fn router(interface: &str, vrid: u8, priority: u8) -> RouterConfig {
         timer_expired_backup: None,
         password: None,
         hmac: None,
+        ah_key: None,
         source: None,
         group: IpAddr::from([224, 0, 0, 18]),
         unicast: None,

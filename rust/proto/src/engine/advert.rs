@@ -9,7 +9,7 @@ use crate::vrrp::report::Slot;
 use crate::vrrp::router::{Frame, Phase, Router};
 use crate::wire::hmac_trailer::TRAILER_LEN;
 use crate::wire::vrrp::{MAX_LEN, MULTICAST_V4, fill_checksum};
-use crate::wire::{AddressList, AdvertRepr, AdvertView, AuthField, Ipv4Repr, Pseudo, ipv4};
+use crate::wire::{AddressList, AdvertRepr, AdvertView, Ipv4Repr, Pseudo, ah, ipv4};
 
 /// An advert in the queue; it leaves for one destination after the other.
 #[derive(Clone, Debug)]
@@ -83,7 +83,7 @@ impl Core {
         if index == 0 {
             router.stats.advert_sent += 1;
             router.stats.pri_zero_sent += u64::from(kind == Kind::Zero);
-            sign(router, utc_us, kind);
+            prove(router, utc_us, kind);
         }
         stamp(router, kind, index);
         if index + 1 < router.frames.len() {
@@ -139,7 +139,10 @@ impl Core {
     pub(super) fn queue_farewell(&mut self, slot: Slot) {
         let utc_us = self.utc_us;
         if let Some(router) = self.router_mut(slot) {
-            sign(router, utc_us, Kind::Zero);
+            prove(router, utc_us, Kind::Zero);
+            for index in 0..router.frames.len() {
+                stamp(router, Kind::Zero, index);
+            }
         }
         for index in 0..self.router(slot).map_or(0, |router| router.frames.len()) {
             if let Some(tx) = self.advert(slot, Kind::Zero, index) {
@@ -208,6 +211,8 @@ fn stamp(router: &mut Router, kind: Kind, index: usize) {
     }
     router.ip_id = router.ip_id.wrapping_add(1).max(1);
     let ident = router.ip_id;
+    let ttl_counts = router.config.unicast.is_none();
+    let ah = router.config.ah_key().map(|key| (key, router.ah_sequence));
     let Some(frame) = router.frames.get_mut(index) else {
         return;
     };
@@ -215,6 +220,9 @@ fn stamp(router: &mut Router, kind: Kind, index: usize) {
     // Only a frame shorter than a header is refused, and such a one is never built.
     let stamped = ipv4::set_ident(bytes, ident);
     debug_assert!(stamped.is_ok(), "a ready-made IPv4 frame has a header");
+    if let Some((key, sequence)) = ah {
+        ah::seal(bytes, &key, sequence, ttl_counts);
+    }
 }
 
 fn bytes_of(frame: &mut Frame, kind: Kind) -> &mut Vec<u8> {
@@ -223,6 +231,15 @@ fn bytes_of(frame: &mut Frame, kind: Kind) -> &mut Vec<u8> {
     } else {
         &mut frame.alive
     }
+}
+
+/// What proves the adverts of one sending, for all destinations.
+fn prove(router: &mut Router, utc_us: u64, kind: Kind) {
+    if router.config.ah_key().is_some() {
+        // 0 means that nothing was sent or heard.
+        router.ah_sequence = router.ah_sequence.wrapping_add(1).max(1);
+    }
+    sign(router, utc_us, kind);
 }
 
 /// Signs the adverts of one sending, for all destinations alike: the signature does not cover where they go.
@@ -277,18 +294,24 @@ fn build(router: &Router, source: IpAddr, destination: IpAddr, priority: u8, out
         vrid: config.vrid,
         priority,
         advert_int: config.interval_field(),
-        auth: config.auth_password().map_or(AuthField::None, AuthField::Pass),
+        auth: config.auth_field(),
         addresses: AddressList::Wire(config.family, &addresses),
     };
     let header_len = match (source, destination) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
-            let mut header = Ipv4Repr::vrrp(src, dst, router.ip_id, repr.buffer_len() + config.trailer_len());
+            let ah_len = if config.ah_key().is_some() { ah::HEADER_LEN } else { 0 };
+            let payload_len = ah_len + repr.buffer_len() + config.trailer_len();
+            let mut header = Ipv4Repr::vrrp(src, dst, router.ip_id, payload_len);
+            if ah_len > 0 {
+                header.protocol = ah::PROTOCOL;
+            }
             header.ttl = router.hop_limit().unwrap_or(header.ttl);
             out.resize(header.buffer_len(), 0);
             if header.emit(out).is_err() {
                 out.clear();
                 return;
             }
+            out.resize(out.len() + ah_len, 0);
             out.len()
         }
         _ => 0,

@@ -12,8 +12,9 @@ use crate::vrrp::hearing::{Heard, Verdict};
 use crate::vrrp::output::IfId;
 use crate::vrrp::report::{EventKind, Reject, Slot};
 use crate::vrrp::router::{Phase, Router};
-use crate::wire::vrrp::{AuthType, MULTICAST_V4, TTL, TYPE_ADVERTISEMENT, verify_checksum};
-use crate::wire::{AdvertView, Pseudo, WireError};
+use crate::wire::ah::AhView;
+use crate::wire::vrrp::{AuthType, MULTICAST_V4, PROTOCOL, TTL, TYPE_ADVERTISEMENT, verify_checksum};
+use crate::wire::{AdvertView, Ipv4View, Pseudo, WireError};
 
 /// A received IP packet of protocol 112.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +29,33 @@ pub struct AdvertRx<'a> {
     pub destination: IpAddr,
     /// TTL or hop limit as received.
     pub ttl: u8,
-    /// IP payload, cut to the length that the IP header gives.
+    /// The VRRP message and what follows it: IP payload, cut to the length that the IP header gives, without an
+    /// Authentication Header.
     pub payload: &'a [u8],
+    /// The Authentication Header before it.
+    pub ah: Option<AhView<'a>>,
+}
+
+impl<'a> AdvertRx<'a> {
+    /// What a raw socket of IPv4 received; `None` for what cannot be an advert.
+    #[must_use]
+    pub fn from_ipv4(interface: IfId, bytes: &'a [u8]) -> Option<Self> {
+        let packet = Ipv4View::new_checked(bytes).ok()?;
+        let ah = if packet.protocol() == PROTOCOL {
+            None
+        } else {
+            Some(AhView::new_checked(&packet)?)
+        };
+        Some(Self {
+            interface,
+            family: Family::V4,
+            source: packet.src().into(),
+            destination: packet.dst().into(),
+            ttl: packet.ttl(),
+            payload: ah.map_or_else(|| packet.payload(), |ah| ah.message()),
+            ah,
+        })
+    }
 }
 
 /// Why an advert is not accepted: the cause, what came and what was expected.
@@ -65,6 +91,9 @@ impl Core {
                 style,
                 verified,
             }) => {
+                if let Some(ah) = rx.ah {
+                    router.ah_sequence = ah.sequence();
+                }
                 let skew_s = verified.and_then(|verified| {
                     router.hmac.accept(&verified);
                     verified.skew_s
@@ -217,6 +246,12 @@ struct Checked<'a> {
 /// All checks in the order of the reference. Nothing is remembered of what fails any of them.
 fn check<'a>(router: &Router, rx: &AdvertRx<'a>, utc_us: u64) -> Result<Checked<'a>, Refusal> {
     let config = &router.config;
+    let key = config.ah_key();
+    if key.is_some() != rx.ah.is_some() {
+        let found = if rx.ah.is_some() { AuthType::Ah } else { AuthType::None };
+        let types = (found.number(), config.auth_field().auth_type().number());
+        return Err((Reject::AuthTypeMismatch, types.0.into(), types.1.into()));
+    }
     let split = match &config.hmac {
         None => AdvertView::new_checked(rx.payload, rx.family).map(|advert| (advert, &[][..])),
         Some(_) => AdvertView::split(rx.payload, rx.family),
@@ -254,7 +289,7 @@ fn check<'a>(router: &Router, rx: &AdvertRx<'a>, utc_us: u64) -> Result<Checked<
         return Err((Reject::UnknownPeer, 0, 0));
     }
     if config.version == Version::V2 {
-        check_v2(router, &advert)?;
+        check_v2(router, rx, &advert)?;
     } else if advert.advert_int_raw() == 0 {
         // Nobody can keep to it, and it would make every master down at once.
         return Err((Reject::Interval, 0, u32::from(config.interval_field())));
@@ -297,12 +332,8 @@ fn check_peer(router: &Router, rx: &AdvertRx<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_v2(router: &Router, advert: &AdvertView<'_>) -> Result<(), Refusal> {
-    let expected = if router.config.auth_password().is_some() {
-        AuthType::Pass
-    } else {
-        AuthType::None
-    };
+fn check_v2(router: &Router, rx: &AdvertRx<'_>, advert: &AdvertView<'_>) -> Result<(), Refusal> {
+    let expected = router.config.auth_field().auth_type();
     let got = advert.auth_type();
     let types = (u32::from(got.number()), u32::from(expected.number()));
     if let AuthType::Unknown(_) = got {
@@ -316,6 +347,9 @@ fn check_v2(router: &Router, advert: &AdvertView<'_>) -> Result<(), Refusal> {
     {
         return Err((Reject::AuthFailure, 0, 0));
     }
+    if let (Some(key), Some(ah)) = (router.config.ah_key(), &rx.ah) {
+        check_ah(router, rx, ah, &key)?;
+    }
     let interval = router.config.interval_field();
     if advert.advert_int_raw() != interval {
         return Err((
@@ -323,6 +357,20 @@ fn check_v2(router: &Router, advert: &AdvertView<'_>) -> Result<(), Refusal> {
             u32::from(advert.advert_int_raw()),
             u32::from(interval),
         ));
+    }
+    Ok(())
+}
+
+/// The number comes last: what others make up must not show which numbers we know.
+fn check_ah(router: &Router, rx: &AdvertRx<'_>, ah: &AhView<'_>, key: &[u8]) -> Result<(), Refusal> {
+    let ttl_counts = router.config.unicast.is_none();
+    let from_sender = matches!(rx.source, IpAddr::V4(source) if u32::from(source) == ah.spi());
+    if !from_sender || !ah.verify(key, ttl_counts) {
+        return Err((Reject::AuthFailure, 0, 0));
+    }
+    let (got, last) = (ah.sequence(), router.ah_sequence);
+    if last != 0 && got.wrapping_sub(last).cast_signed() <= 0 {
+        return Err((Reject::AuthSequence, got, last.wrapping_add(1)));
     }
     Ok(())
 }

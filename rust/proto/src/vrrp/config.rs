@@ -8,6 +8,7 @@ use super::auth_hmac::HmacConfig;
 pub use super::if_name::{IF_NAME_LEN, IfName};
 use super::track::Track;
 use crate::time::Duration;
+use crate::wire::AuthField;
 use crate::wire::hmac_trailer::TRAILER_LEN;
 pub use crate::wire::{Family, Version};
 
@@ -174,6 +175,8 @@ pub struct RouterConfig {
     pub timer_expired_backup: Option<u8>,
     /// VRRPv2 simple password, zero padded.
     pub password: Option<[u8; 8]>,
+    /// Adverts are behind an IP Authentication Header made with this key, zero padded (version 2 over IPv4).
+    pub ah_key: Option<[u8; 8]>,
     /// Adverts carry a trailer that proves them; then `password` has no effect.
     pub hmac: Option<HmacConfig>,
     /// Source address of adverts; `None` is the interface's first address (link-local for IPv6).
@@ -233,6 +236,23 @@ impl RouterConfig {
     pub fn trailer_len(&self) -> usize {
         let signs = self.hmac.as_ref().is_some_and(HmacConfig::signs);
         if signs { TRAILER_LEN } else { 0 }
+    }
+
+    /// The key of the Authentication Header, where adverts have one.
+    #[must_use]
+    pub fn ah_key(&self) -> Option<[u8; 8]> {
+        let possible = matches!((self.version, self.family, &self.hmac), (Version::V2, Family::V4, None));
+        self.ah_key.filter(|_| possible)
+    }
+
+    /// The authentication of a message to send.
+    #[must_use]
+    pub fn auth_field(&self) -> AuthField {
+        match (self.ah_key(), self.auth_password()) {
+            (Some(_), _) => AuthField::Ah,
+            (None, Some(password)) => AuthField::Pass(password),
+            (None, None) => AuthField::None,
+        }
     }
 
     /// Unicast adverts have the multicast group in their checksum before any peer was heard.

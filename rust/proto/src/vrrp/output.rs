@@ -9,7 +9,7 @@ use super::config::{Family, IfName, NetnsId, Vip};
 use super::report::Slot;
 use crate::wire::hmac_trailer::TRAILER_LEN;
 
-/// Longest advert that is ever built: IPv4 header, VRRP header, 255 addresses of IPv6, authentication, trailer.
+/// Longest advert that is ever built: IP headers, VRRP header, 255 addresses of IPv6, authentication, trailer.
 pub const MAX_ADVERT_LEN: usize = 20 + 8 + 255 * 16 + 8 + TRAILER_LEN;
 
 /// Names an interface: namespace and kernel index.

@@ -237,6 +237,8 @@ pub enum Reject {
     AuthTypeMismatch,
     /// VRRPv2: wrong password.
     AuthFailure,
+    /// VRRPv2: an Authentication Header with a sequence number that is not after the last one.
+    AuthSequence,
     /// Sent to a unicast address while multicast is configured.
     Destination,
     /// An owner with `owner_ignore_adverts` drops everything.
@@ -269,7 +271,7 @@ pub enum Reject {
 
 impl Reject {
     /// Number of causes.
-    pub const COUNT: usize = 23;
+    pub const COUNT: usize = 24;
 
     /// Stable identifier for logs, JSON and tests.
     #[must_use]
@@ -284,6 +286,7 @@ impl Reject {
             Self::AuthTypeInvalid => "auth_type_invalid",
             Self::AuthTypeMismatch => "auth_type_mismatch",
             Self::AuthFailure => "auth_failure",
+            Self::AuthSequence => "auth_sequence",
             Self::Destination => "destination",
             Self::OwnerIgnores => "owner_ignores",
             Self::UnknownPeer => "unknown_peer",

@@ -148,6 +148,8 @@ pub(crate) struct Router {
     pub(crate) old_checksum: bool,
     /// Sequences of signed adverts.
     pub(crate) hmac: HmacState,
+    /// Sequence number of the last Authentication Header sent or accepted; 0: none so far.
+    pub(crate) ah_sequence: u32,
     pub(crate) ip_id: u16,
     pub(crate) stats: Stats,
     /// Causes already reported since the master or the state changed, by bit.
@@ -187,6 +189,7 @@ impl Router {
             frames: Vec::new(),
             old_checksum: config.starts_with_old_checksum(),
             hmac: HmacState::new(auth_hmac::places(config.peer_count())),
+            ah_sequence: 0,
             ip_id: u16::from(config.vrid),
             stats: Stats::default(),
             reported: 0,

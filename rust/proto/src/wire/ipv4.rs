@@ -141,6 +141,12 @@ impl<'a> Ipv4View<'a> {
         checksum::verify(&self.packet[..self.header_len], &Pseudo::None, 0)
     }
 
+    /// The header with its options.
+    #[must_use]
+    pub fn header(&self) -> &'a [u8] {
+        &self.packet[..self.header_len]
+    }
+
     /// The header options, not decoded.
     #[must_use]
     pub fn options(&self) -> &'a [u8] {

@@ -13,6 +13,7 @@
 //! * Errors say whose fault it was: [`WireError`] is about received bytes, [`EmitError`] about our own caller.
 
 mod address_list;
+pub mod ah;
 pub mod arp;
 pub mod checksum;
 pub mod ether;

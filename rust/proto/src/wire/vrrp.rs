@@ -120,6 +120,8 @@ pub enum AuthField {
     None,
     /// Type 1 with the password, zero padded to eight bytes (vrrp-behaviour.md 5).
     Pass([u8; AUTH_DATA_LEN]),
+    /// Type 2: the message is behind an IP Authentication Header; the eight bytes are zero.
+    Ah,
 }
 
 impl AuthField {
@@ -129,6 +131,7 @@ impl AuthField {
         match self {
             Self::None => AuthType::None,
             Self::Pass(_) => AuthType::Pass,
+            Self::Ah => AuthType::Ah,
         }
     }
 
@@ -136,7 +139,7 @@ impl AuthField {
     #[must_use]
     pub const fn data(&self) -> [u8; AUTH_DATA_LEN] {
         match self {
-            Self::None => [0; AUTH_DATA_LEN],
+            Self::None | Self::Ah => [0; AUTH_DATA_LEN],
             Self::Pass(password) => *password,
         }
     }
@@ -314,6 +317,7 @@ impl<'a> AdvertView<'a> {
         let auth = match (self.auth_type(), self.auth_data()) {
             (AuthType::None, _) => AuthField::None,
             (AuthType::Pass, Some(data)) => AuthField::Pass(data),
+            (AuthType::Ah, Some([0, 0, 0, 0, 0, 0, 0, 0])) => AuthField::Ah,
             _ => return None,
         };
         (self.kind() == TYPE_ADVERTISEMENT).then(|| AdvertRepr {

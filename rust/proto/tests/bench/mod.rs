@@ -65,6 +65,7 @@ pub(crate) fn config() -> RouterConfig {
         timer_expired_backup: None,
         password: Some(*b"passw123"),
         hmac: None,
+        ah_key: None,
         source: None,
         group: GROUP,
         unicast: None,
@@ -368,6 +369,7 @@ impl Bench {
             destination: packet.destination,
             ttl: packet.ttl,
             payload: &payload,
+            ah: None,
         };
         if self.filter.keeps(self.now, &rx) {
             return;

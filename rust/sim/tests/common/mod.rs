@@ -49,6 +49,7 @@ pub(crate) fn router(lan: u8, vrid: u8, priority: u8) -> RouterConfig {
         timer_expired_backup: None,
         password: Some(*b"passw123"),
         hmac: None,
+        ah_key: None,
         source: None,
         group: IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18)),
         unicast: None,
