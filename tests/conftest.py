@@ -8,9 +8,14 @@ import os
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import settings
 
 from keepvip.lab import Lab, Pair
 from keepvip.lab.forge import Forger
+
+# What a test takes depends on what else the machine does; pytest-timeout ends what hangs.
+settings.register_profile("keepvip", deadline=None)
+settings.load_profile("keepvip")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

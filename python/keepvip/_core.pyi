@@ -1,4 +1,5 @@
-"""The native half of keepvip: the engine thread. `keepvip.engine` is its only importer."""
+"""The native half of keepvip: the engine thread, and what else needs the kernel. Importers: `keepvip.engine`,
+`keepvip.kernel`, `keepvip.simulation.world`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias, final
@@ -91,6 +92,38 @@ class Engine:
 
     def crash(self) -> None:
         """Makes the thread panic: for the tests of what happens then."""
+
+@final
+class Inotify:
+    """File system events (inotify(7)). Raises OSError (EMFILE) when the user has too many instances."""
+
+    def __new__(cls) -> Inotify: ...
+    def watch(self, path: str, mask: int) -> int:
+        """Watches a path for the events of `mask`; the number of the watch. Raises OSError."""
+
+    def forget(self, watch: int) -> None:
+        """Ends a watch, if it has not ended yet."""
+
+    def drain(self) -> list[tuple[int, int, str]]:
+        """All events that wait: watch, mask, name within the directory (or empty)."""
+
+    def fileno(self) -> int:
+        """Readable while events wait."""
+
+@final
+class ProcessEvents:
+    """The kernel's process event connector, subscribed to. Needs CAP_NET_ADMIN and the host's first user and PID
+    namespaces; its first network namespace is entered for a moment (CAP_SYS_ADMIN) where we are in another one. Raises
+    OSError.
+    """
+
+    def __new__(cls, *, buffer_bytes: int | None, force: bool) -> ProcessEvents: ...
+    def drain(self) -> tuple[list[tuple[str, int, int]], bool]:
+        """All events that wait: ("fork", process, parent), or ("exec" | "comm" | "exit", process, 0); and whether
+        some were lost."""
+
+    def fileno(self) -> int:
+        """Readable while events wait."""
 
 @final
 class Simulation:

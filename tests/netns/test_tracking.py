@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -228,3 +231,82 @@ def test_script_that_cannot_run_is_not_tracked(pair: Pair, kind: type[Daemon]) -
     check.path.chmod(0o644)
     kind(pair.a, tracking(check)).start()
     pair.wait_master(pair.a)
+
+
+def test_number_in_a_file_is_added(pair: Pair, kind: type[Daemon]) -> None:
+    """Times the weight, read at the start and at every change; -254 is a fault; without a file it is 0."""
+    path = pair.a.write("offset", "5\n")
+    conf = block("track_file off", f'file "{path}"', "weight 2") + v3(extra=[block("track_file", "off")])
+    kind(pair.a, conf).start()
+    pair.wait_master(pair.a)
+    assert {advert.priority for advert in pair.tap.adverts(node="a")} == {110}
+    path.write_text("-0x14 and more\n")
+    pair.tap.wait_advert("a", 51, priority=60, timeout_s=3)
+    path.with_name("new").write_text("20")
+    path.with_name("new").rename(path)
+    pair.tap.wait_advert("a", 51, priority=140, timeout_s=3)
+    path.unlink()
+    pair.tap.wait_advert("a", 51, priority=100, timeout_s=3)
+    path.write_text("-127")
+    pair.tap.wait_advert("a", 51, priority=0, timeout_s=3)
+    pair.wait_released(pair.a)
+    path.write_text("0")
+    pair.wait_master(pair.a, since_ns=time.time_ns())
+
+
+def test_file_without_a_weight_is_a_fault_while_it_is_not_0(pair: Pair, kind: type[Daemon]) -> None:
+    path = pair.a.directory / "maintenance"
+    path.unlink(missing_ok=True)
+    conf = block("track_file off", f'file "{path}"', "weight 0", "init_file 1") + v3(extra=[block("track_file", "off")])
+    kind(pair.a, conf).start()
+    wait_until(lambda: path.exists() and path.read_text().strip() == "1", timeout_s=5, what="init_file")
+    pair.tap.silence("a", during_s=1.5)
+    path.write_text("0")
+    pair.wait_master(pair.a)
+
+
+@pytest.mark.ours("keepalived hears of processes only in the first network namespace, and cannot be started in another")
+def test_processes_are_counted(pair: Pair, kind: type[Daemon]) -> None:
+    """With a weight and without one, a short absence that does not count, and what the JSON dump says."""
+    program = pair.a.directory / "kv-counted"
+    program.unlink(missing_ok=True)
+    program.symlink_to("/bin/sleep")
+    conf = (
+        global_defs("json_version 2", f"json_dump_file {pair.a.directory}/dump.json")
+        + block("vrrp_track_process one", f"process {program} 300", "weight 20", "terminate_delay 0.5")
+        + block("vrrp_track_process none", "process kv-forbidden", "quorum_max 0")
+        + v3(extra=[block("track_process", "one", "none")])
+    )
+    daemon = kind(pair.a, conf)
+    daemon.start()
+    pair.wait_master(pair.a)
+    first = subprocess.Popen([program, "300"])
+    found = pair.tap.wait_advert("a", 51, priority=120, timeout_s=3)
+    since_ns = found.at_ns
+    first.kill()
+    first.wait()
+    second = subprocess.Popen([program, "300"])
+    pair.tap.wait_count(Advert, lambda advert: advert.node == "a", 4, timeout_s=5, since_ns=since_ns)
+    assert {advert.priority for advert in pair.tap.adverts(node="a", since_ns=since_ns)} == {120}
+    daemon.process.signal(signal.SIGRTMIN + 2)
+    dump = pair.a.directory / "dump.json"
+    wait_until(dump.exists, timeout_s=5, what="the dump")
+    document = json.loads(dump.read_text())
+    assert document["vrrp"][0]["data"]["track_process"] == ["one", "none"]
+    (one, none) = document["track_process"]
+    assert (one["process"], one["parameters"], one["current_processes"], one["have_quorum"]) == (
+        str(program), "300", 1, True,
+    )  # fmt: skip
+    assert (none["process"], none["max_processes"], none["full_command"]) == ("kv-forbidden", 0, False)
+    second.kill()
+    second.wait()
+    pair.tap.wait_advert("a", 51, priority=100, timeout_s=3)
+    forbidden = program.rename(program.with_name("kv-forbidden"))
+    third = subprocess.Popen([forbidden, "300"])
+    try:
+        pair.tap.wait_advert("a", 51, priority=0, timeout_s=3)
+        pair.wait_released(pair.a)
+    finally:
+        third.kill()
+        third.wait()
+    pair.wait_master(pair.a, since_ns=time.time_ns())

@@ -103,9 +103,11 @@ def build(
         settings=settings,
         groups={name: group for name, (_, group) in groups.items()},
         sync_groups=sync_groups,
+        checked_files=_checked_files(nodes),
     )
     sessions = build_sessions(ctx, _all(root, "bfd_instance"))
-    services = build_services(ctx, root, defaults.services)
+    track_files = {name: (file.weight, file.reverse) for name, file in tracking.known_files.items()}
+    services = build_services(ctx, root, msgspec.structs.replace(defaults.services, track_files=track_files))
     config = Config(
         ssl=_ssl(ctx, root.get("SSL")),
         global_defs=defs,
@@ -116,12 +118,25 @@ def build(
         balancing=follow_instance(ctx, defaults.services, tracking.instances, services),
         bfd_sessions=sessions,
         bfd_tracks=build_bfd_tracks(ctx, sessions, settings, {name: group for name, (_, group) in groups.items()}),
+        track_files=tracking.files,
+        track_processes=tracking.processes,
         files=files,
         net_namespace=str(namespace.value) if namespace is not None else None,
         instance_name=root["instance"].value if "instance" in root else None,
         use_pid_dir="use_pid_dir" in root or "instance" in root or namespace is not None,
     )
     return Built(config, root, settings, fatal=ctx.fatal, mail_unspoken=mail_unspoken, network=ctx.network)
+
+
+def _checked_files(nodes: Iterable[Node]) -> frozenset[str]:
+    """Names of the files that FILE_CHECKs follow."""
+    found: set[str] = set()
+    for node in nodes:
+        if node.keyword == "FILE_CHECK":
+            found |= {child.args[0] for child in node.children or () if child.keyword == "track_file" and child.args}
+        elif node.keyword in {"virtual_server", "real_server"}:
+            found |= _checked_files(node.children or ())
+    return frozenset(found)
 
 
 def _ssl(ctx: Context, block: Setting | None) -> SslClient | None:

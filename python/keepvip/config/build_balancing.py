@@ -35,6 +35,8 @@ class ServiceDefaults(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     scripts: ScriptDefaults = ScriptDefaults()
     sync_place: Span | None = None
     """Where `lvs_sync_daemon` was written."""
+    track_files: dict[str, tuple[int, bool]] = {}
+    """Every usable `track_file`, with its own weight and whether that is reversed."""
 
 
 def build_balancing(ctx: Context, settings: Settings, scripts: ScriptDefaults) -> ServiceDefaults:

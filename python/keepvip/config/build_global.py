@@ -68,6 +68,8 @@ def build_global(
         dbus=_dbus(settings),
         vrrp_rt_priority=settings.value("vrrp_rt_priority", None),
         vrrp_cpu_affinity=tuple(sorted(set(settings.value("vrrp_cpu_affinity", ())))),
+        process_monitor_rcv_bufs=settings.value("process_monitor_rcv_bufs", 0) or None,
+        process_monitor_rcv_bufs_force=settings.value("process_monitor_rcv_bufs_force", False),
         umask=_umask(settings),
         notify_fifo=notify_fifo,
         vrrp_notify_fifo=vrrp_notify_fifo,

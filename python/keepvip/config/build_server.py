@@ -110,6 +110,7 @@ def _server(ctx: Context, frame: ServiceFrame, block: Setting) -> RealServer:
         virtualhost=settings.value("virtualhost", service.value("virtualhost", None)),
         service_virtualhost=service.value("virtualhost", None),
         log_all_failures=frame.defaults.log_all_failures,
+        track_files=frame.defaults.track_files,
         scripts=defaults,
         service=frame.name,
         server=name,

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from keepvip.config.build_script import build_command
+from keepvip.config.build_tracked import build_file, build_process, read_weight
 from keepvip.config.diagnostic import Related
 from keepvip.config.keyword import ACTS
 from keepvip.config.keywords.tracked import VRRP_SCRIPT
 from keepvip.config.model import Track, TrackScript
+from keepvip.config.model_track import TrackFile, TrackProcess
 from keepvip.config.settings import read_block, read_options
 from keepvip.config.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from keepvip.config.build_script import ScriptDefaults
     from keepvip.config.keyword import Block
@@ -34,9 +36,11 @@ OWNER = 255
 MAX_WEIGHT = 253
 INTERFACE = "interface"
 SCRIPT = "script"
-LINES = {"track_interface": INTERFACE, "track_script": SCRIPT}
+FILE = "file"
+PROCESS = "process"
+LINES = {"track_interface": INTERFACE, "track_script": SCRIPT, "track_file": FILE, "track_process": PROCESS}
 """Tracking blocks that act, and the kind of what they name."""
-_BLOCKS = {SCRIPT: "vrrp_script"}
+_BLOCKS = {SCRIPT: "vrrp_script", FILE: "track_file", PROCESS: "vrrp_track_process"}
 
 
 class Tracking(msgspec.Struct, frozen=True):
@@ -44,18 +48,22 @@ class Tracking(msgspec.Struct, frozen=True):
 
     instances: dict[str, VrrpInstance]
     scripts: tuple[TrackScript, ...] = ()
+    files: tuple[TrackFile, ...] = ()
+    processes: tuple[TrackProcess, ...] = ()
+    known_files: dict[str, TrackFile] = {}
+    """All that are defined, followed or not."""
 
 
 class _Object(msgspec.Struct, frozen=True):
     """A thing that can be tracked, with the weight of those who give none."""
 
-    built: TrackScript
+    built: TrackScript | TrackFile | TrackProcess
     node: Node
-    weight: int = 0
-    reverse: bool = False
 
 
 _Objects = dict[tuple[str, str], _Object]
+_NARROW = frozenset({INTERFACE, SCRIPT})
+"""Kinds whose weights end at 253."""
 
 
 def build_tracking(
@@ -68,12 +76,19 @@ def build_tracking(
     settings: Mapping[str, Settings],
     groups: Mapping[str, Settings],
     sync_groups: Sequence[SyncGroup],
+    checked_files: Collection[str] = (),
 ) -> Tracking:
-    """The instances with what they track. `nodes`: the whole file in its order; `settings`, `groups`: by name."""
+    """The instances with what they track. `nodes`: the whole file in its order; `settings`, `groups`: by name.
+
+    `checked_files`: names of the files that checkers of real servers follow.
+    """
     objects: _Objects = {}
     for block in _blocks(root, "vrrp_script"):
-        if block.keyword.support is ACTS:
-            _add(ctx, objects, SCRIPT, block, _script(ctx, block, scripts))
+        _add(ctx, objects, SCRIPT, block, _script(ctx, block, scripts))
+    for block in _blocks(root, "track_file"):
+        _add(ctx, objects, FILE, block, build_file(ctx, block))
+    for block in _blocks(root, "vrrp_track_process"):
+        _add(ctx, objects, PROCESS, block, build_process(ctx, block))
     order = {id(node): place for place, node in enumerate(nodes)}
     heads = {str(block.value): block.node for block in reversed(_blocks(root, "vrrp_instance"))}
     group_heads = {str(block.value): block.node for block in reversed(_blocks(root, "vrrp_sync_group"))}
@@ -91,6 +106,7 @@ def build_tracking(
         tracks = _of_owner(ctx, instance, own[name], lines)
         found[name] = msgspec.structs.replace(instance, tracks=tuple(tracks)) if tracks else instance
     used = {(track.kind, track.name) for instance in found.values() for track in instance.tracks}
+    used |= {(FILE, name) for name in checked_files}
     for (kind, name), thing in objects.items():
         if (kind, name) not in used:
             ctx.diagnostics.note(
@@ -98,9 +114,13 @@ def build_tracking(
                 f"{_BLOCKS[kind]} `{name}` is tracked by no instance that runs: nothing is done for it",
                 thing.node.statement_span,
             )
+    tracked = [thing.built for key, thing in objects.items() if key in used]
     return Tracking(
         instances=found,
-        scripts=tuple(thing.built for (kind, name), thing in objects.items() if (kind, name) in used),
+        scripts=tuple(thing for thing in tracked if isinstance(thing, TrackScript)),
+        files=tuple(thing for thing in tracked if isinstance(thing, TrackFile)),
+        processes=tuple(thing for thing in tracked if isinstance(thing, TrackProcess)),
+        known_files={name: one.built for (_, name), one in objects.items() if isinstance(one.built, TrackFile)},
     )
 
 
@@ -109,20 +129,23 @@ def _blocks(root: Settings, name: str) -> list[Setting]:
     return setting.all() if setting is not None else []
 
 
-def _add(ctx: Context, objects: _Objects, kind: str, block: Setting, thing: _Object | None) -> None:
-    if thing is None:
+def _add(
+    ctx: Context, objects: _Objects, kind: str, block: Setting, built: TrackScript | TrackFile | TrackProcess | None
+) -> None:
+    if built is None:
         return
-    first = objects.setdefault((kind, thing.built.name), thing)
+    thing = _Object(built, block.node)
+    first = objects.setdefault((kind, built.name), thing)
     if first is not thing:
         ctx.diagnostics.warning(
             "duplicate-name",
-            f"there is a {block.keyword.name} `{thing.built.name}` already: whoever names it means the first",
+            f"there is a {block.keyword.name} `{built.name}` already: whoever names it means the first",
             block.span,
             related=[Related("the first one is here", first.node.statement_span)],
         )
 
 
-def _script(ctx: Context, block: Setting, defaults: ScriptDefaults) -> _Object | None:
+def _script(ctx: Context, block: Setting, defaults: ScriptDefaults) -> TrackScript | None:
     settings = read_block(ctx, block.node.children or (), VRRP_SCRIPT)
     name = str(block.value)
     command = settings.get("script")
@@ -135,8 +158,8 @@ def _script(ctx: Context, block: Setting, defaults: ScriptDefaults) -> _Object |
     if script is None:
         return None
     interval_us = settings.value("interval", 1_000_000)
-    weight, reverse = _weight(settings)
-    built = TrackScript(
+    weight, reverse = read_weight(settings)
+    return TrackScript(
         name=name,
         script=script,
         opens=script.text.strip()[1:].strip() if script.argv[0].startswith("<") else None,
@@ -145,21 +168,9 @@ def _script(ctx: Context, block: Setting, defaults: ScriptDefaults) -> _Object |
         rise=settings.value("rise", 1),
         fall=settings.value("fall", 1),
         init_fail="init_fail" in settings,
+        weight=weight,
+        reverse=reverse,
     )
-    return _Object(built, block.node, weight, reverse)
-
-
-def _weight(settings: Settings, default: int = 0) -> tuple[int, bool]:
-    """Weight and reverse of a definition."""
-    if "weight" not in settings:
-        return default, False
-    weight, reverse = settings["weight"].value
-    return weight, reverse == "reverse"
-
-
-class _Line(msgspec.Struct, frozen=True):
-    track: Track
-    node: Node
 
 
 class _Lines:
@@ -220,13 +231,15 @@ class _Lines:
             thing = self._object(owner, kind, node, head)
             if thing is None:
                 return None
-            weight, reverse = thing.weight, thing.reverse
+            weight, reverse = thing.built.weight, thing.built.reverse
         if options is None:
             return None
         if "weight" in options:
             value = options["weight"][0]
             given, *sense = value if isinstance(value, tuple) else (value,)
-            weight = self._reduced(node, given) if isinstance(given, int) else 0
+            weight = given if isinstance(given, int) else 0
+            if kind in _NARROW:
+                weight = self._reduced(node, weight)
             if sense:
                 reverse = sense[0] == "reverse"
         return Track(kind=kind, name=name, weight=weight, reverse=reverse)
@@ -277,13 +290,16 @@ class _Lines:
 
 
 def _without_weights(ctx: Context, member: str, tracks: list[Track], lines: _Lines) -> list[Track]:
-    """What is left of the own trackers of a member whose group has no `sync_group_tracking_weight`."""
+    """What is left of the own trackers of a member whose group has no `sync_group_tracking_weight`.
+
+    Processes keep their weights, whatever keepalived's manual says (seen with 2.2.7).
+    """
     found = []
     for track in tracks:
-        if track.weight == 0:
+        if track.weight == 0 or track.kind == PROCESS:
             found.append(track)
             continue
-        kept = track.kind == INTERFACE
+        kept = track.kind == INTERFACE or (track.kind == FILE and track.weight == 1)
         ctx.diagnostics.warning(
             "weight-in-group",
             f"`{member}` is in a sync group, so its {track.kind} `{track.name}` cannot have a weight: "

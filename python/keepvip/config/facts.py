@@ -32,6 +32,11 @@ _NLMSG_DONE = 3
 _RTM_NEWADDR = 20
 _IFA_ADDRESS = 1
 _IFA_LOCAL = 2
+_UNWATCHED = frozenset({
+    *("proc", "sysfs", "cgroup", "cgroup2", "devpts", "debugfs", "tracefs", "securityfs", "selinuxfs", "pstore", "bpf"),
+    *("efivarfs", "configfs", "fusectl", "nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse", "9p", "afs", "ceph", "coda"),
+})  # fmt: skip
+"""Kinds of file systems whose changes inotify does not report, or not those of other hosts."""
 
 
 class InterfaceAddress(msgspec.Struct, frozen=True, gc=False):
@@ -181,6 +186,28 @@ class HostFacts:
                 return file.read(most)
         except OSError as error:
             return error
+
+    def unwatched_file_system(self, folder: str) -> str | None:
+        """The kind of file system that `folder`, or its nearest ancestor, is on, if inotify is not told of changes."""
+        if self._files is not None:
+            return None
+        try:
+            lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        except OSError:
+            return None
+        best, kind, read_only = "", "", False
+        for line in lines:
+            fields, _, rest = line.partition(" - ")
+            words = fields.split(" ")
+            point = words[4].encode("latin-1", "replace").decode("unicode_escape", "replace")
+            inside = point in {"/", folder} or folder.startswith(f"{point}/")
+            if inside and len(point) >= len(best):  # of two on one point the later one is seen
+                options = rest.split(" ")
+                best, kind = point, options[0]
+                read_only = "ro" in words[5].split(",") or "ro" in options[-1].split(",")
+        if kind in _UNWATCHED or kind.startswith("fuse."):
+            return kind
+        return f"{kind}, read-only" if read_only else None
 
     def stat(self, path: str) -> os.stat_result | OSError:
         """A file, or why it cannot be looked at. Follows symbolic links."""

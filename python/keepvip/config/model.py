@@ -17,6 +17,7 @@ from keepvip.config.model_check import SslClient  # noqa: TC001
 from keepvip.config.model_remote import DbusService, SnmpAgent  # noqa: TC001
 from keepvip.config.model_script import Fifo, Script
 from keepvip.config.model_service import Balancing, VirtualServer
+from keepvip.config.model_track import TrackFile, TrackProcess  # noqa: TC001  (msgspec resolves annotations)
 
 __all__ = [
     "Authentication",
@@ -174,7 +175,7 @@ class Track(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class TrackScript(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A `vrrp_script` that some instance tracks. Its weight is in the `Track` of the instance."""
+    """A `vrrp_script` that some instance tracks."""
 
     name: str
     script: Script
@@ -188,6 +189,9 @@ class TrackScript(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     fall: int = 1
     init_fail: bool = False
     """Bad until the first `rise` successes; otherwise nothing is known before the first result."""
+    weight: int = 0
+    """For instances that give none: what counts is in their `Track`."""
+    reverse: bool = False
 
 
 class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -299,6 +303,10 @@ class GlobalDefs(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """SCHED_RR priority of the engine, 1..99; None = the engine's own default."""
     vrrp_cpu_affinity: tuple[int, ...] = ()
     """CPUs that the engine may use; empty = all."""
+    process_monitor_rcv_bufs: int | None = None
+    """Octets of the receive buffer of the process event connector; None = the system's default."""
+    process_monitor_rcv_bufs_force: bool = False
+    """It may exceed the limit of the system."""
     umask: int | None = None
     """File mode mask for scripts; None = that of the daemon."""
     notify_fifo: Fifo | None = None
@@ -329,6 +337,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sync_groups: tuple[SyncGroup, ...] = ()
     instances: tuple[VrrpInstance, ...] = ()
     track_scripts: tuple[TrackScript, ...] = ()
+    """Those that some instance tracks."""
+    track_files: tuple[TrackFile, ...] = ()
+    """Those that some instance or checker follows."""
+    track_processes: tuple[TrackProcess, ...] = ()
     """Those that some instance tracks."""
     virtual_servers: tuple[VirtualServer, ...] = ()
     balancing: Balancing = Balancing()

@@ -32,6 +32,8 @@ class WeightFinding(msgspec.Struct, frozen=True):
 def weight_finding(ours: VrrpInstance, our_label: str, theirs: VrrpInstance, their_label: str) -> WeightFinding | None:
     """What is wrong with the weights of `ours`, if it is the one that is master while all is well."""
     weighted = [track for track in ours.tracks if track.weight]
+    if any(track.kind == "file" for track in weighted):
+        return None  # a file can say anything
     if not weighted or _OWNER in (ours.priority, theirs.priority):
         return None
     well, failed = _effective(ours, good=True), _effective(ours, good=False)

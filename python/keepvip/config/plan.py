@@ -77,6 +77,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Tracked scripts."""
     scripts_removed: tuple[str, ...] = ()
     scripts_changed: tuple[str, ...] = ()
+    tracked_added: tuple[str, ...] = ()
+    """Tracked files and processes: `file NAME`, `process NAME`."""
+    tracked_removed: tuple[str, ...] = ()
+    tracked_changed: tuple[str, ...] = ()
     globals_changed: tuple[FieldChange, ...] = ()
 
     @property
@@ -101,6 +105,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         found += [f"+ track script {name}" for name in self.scripts_added]
         found += [f"- track script {name}" for name in self.scripts_removed]
         found += [f"~ track script {name}: its settings changed" for name in self.scripts_changed]
+        found += [f"+ track {name}" for name in self.tracked_added]
+        found += [f"- track {name}" for name in self.tracked_removed]
+        found += [f"~ track {name}: its settings changed" for name in self.tracked_changed]
         found += [f"~ global {change}" for change in self.globals_changed]
         return found
 
@@ -129,6 +136,7 @@ def plan(old: Config, new: Config) -> Plan:
     groups_after = {group.name: group for group in new.sync_groups}
     scripts_before = {script.name: script for script in old.track_scripts}
     scripts_after = {script.name: script for script in new.track_scripts}
+    tracked_before, tracked_after = _tracked(old), _tracked(new)
     gone = set(removed)
     return Plan(
         added=added,
@@ -144,8 +152,19 @@ def plan(old: Config, new: Config) -> Plan:
         scripts_changed=tuple(
             name for name, script in scripts_after.items() if name in scripts_before and scripts_before[name] != script
         ),
+        tracked_added=_only_in(tracked_after, tracked_before),
+        tracked_removed=_only_in(tracked_before, tracked_after),
+        tracked_changed=tuple(
+            name for name, one in tracked_after.items() if name in tracked_before and tracked_before[name] != one
+        ),
         globals_changed=tuple(_field_changes(old.global_defs, new.global_defs)),
     )
+
+
+def _tracked(config: Config) -> dict[str, object]:
+    """Tracked files and processes by kind and name."""
+    found: dict[str, object] = {f"file {file.name}": file for file in config.track_files}
+    return found | {f"process {process.name}": process for process in config.track_processes}
 
 
 def _instance_change(was: VrrpInstance, now: VrrpInstance) -> InstanceChange | None:

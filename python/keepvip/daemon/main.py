@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from keepvip.config.model import Config, GlobalDefs, Script
     from keepvip.engine import Engine
     from keepvip.observe.log import LogPipe
+    from keepvip.track.first import First
 
 __all__ = ["leave", "run"]
 
@@ -182,7 +183,7 @@ def _acquire(paths: Sequence[Path], *, already: int) -> tuple[PidFile, ...]:
 def _run(start: _Start, launch: background.Launch) -> int:
     """The part after going to the background. Raises `_StartRefusedError` when the engine cannot start."""
     from keepvip.engine import DEFAULT_RT_PRIORITY, Engine  # noqa: PLC0415  (not needed to refuse a configuration)
-    from keepvip.track.first import first_values  # noqa: PLC0415
+    from keepvip.track.first import look  # noqa: PLC0415
 
     defs = start.config.global_defs
     messages = _once("startup_script", defs.startup_script, defs.startup_script_timeout_s, defs)
@@ -196,7 +197,9 @@ def _run(start: _Start, launch: background.Launch) -> int:
         raise _StartRefusedError(_os_status(error), f"the engine cannot start: {_strerror(error)}{needed}") from error
     try:
         try:
-            engine.apply(start.config, first_values(start.config))
+            first = look(start.config)
+            messages += first.messages
+            engine.apply(start.config, first.values)
             for pid_file in start.pid_files:
                 pid_file.write()
             sinks = open_sinks(start.settings.log)
@@ -205,7 +208,7 @@ def _run(start: _Start, launch: background.Launch) -> int:
         pipe = install(sinks, start.settings.log.level)
         launch.report(ExitStatus.OK)
         try:
-            return _serve(start, engine, pipe, messages)
+            return _serve(start, engine, pipe, messages, first)
         except Exception:
             _log.critical("keepvip fails and stops", exc_info=True)
             return ExitStatus.SOFTWARE
@@ -240,7 +243,7 @@ def _once(keyword: str, script: Script | None, timeout_s: int, defs: GlobalDefs)
     return run_once(keyword, script, timeout_s, defs)
 
 
-def _serve(start: _Start, engine: Engine, pipe: LogPipe, messages: Sequence[str]) -> int:
+def _serve(start: _Start, engine: Engine, pipe: LogPipe, messages: Sequence[str], first: First) -> int:
     """Everything beside the engine, which is at work already."""
     import asyncio  # noqa: PLC0415  (this and the following: 60 ms, after the first advert)
 
@@ -268,6 +271,7 @@ def _serve(start: _Start, engine: Engine, pipe: LogPipe, messages: Sequence[str]
         socket=start.socket,
         log_pipe=pipe,
         started_ns=start.at_ns,
+        first=first,
     )
     # Not asyncio.Runner: its end waits for every thread, also for one that looks at a file on a dead disk.
     loop = _new_loop()

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from keepvip.daemon.ports import EnginePort, NotifierPort
     from keepvip.event import Event
     from keepvip.observe.log import LogPipe
+    from keepvip.track.first import First
 
 __all__ = ["Service"]
 
@@ -62,6 +63,7 @@ class Service:
         started_ns: int | None = None,
         systemd: Systemd | None = None,
         sysctl: PromoteSecondaries | None = None,
+        first: First | None = None,
     ) -> None:
         self.settings = settings
         self.engine = engine
@@ -78,7 +80,7 @@ class Service:
         )  # fmt: skip
         self._make_notifier = notifier
         self._notifier: NotifierPort | None = None
-        self.trackers = Trackers(engine.track, self.publish)
+        self.trackers = Trackers(engine.track, self.publish, first=first)
         self._sysctl = PromoteSecondaries() if sysctl is None else sysctl
         self._event_log = EventLog()
         self._event_log.configure(self.config)
@@ -116,7 +118,9 @@ class Service:
         return self._status
 
     def _install_signals(self, loop: asyncio.AbstractEventLoop) -> None:
-        files = StateFiles(lambda: self.config, self.engine.snapshot, namespace=self.settings.namespace)
+        files = StateFiles(
+            lambda: self.config, self.engine.snapshot, namespace=self.settings.namespace, trackers=self.trackers
+        )
         signals.install(
             loop,
             reload=self.request_reload,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from keepvip.config.model import Config
     from keepvip.event import EngineSnapshot, InstanceStatus
+    from keepvip.observe.dump_track import ProcessView
+    from keepvip.track.trackers import Trackers
 
 __all__ = ["DumpPaths", "StateFiles", "dump_paths", "write_whole"]
 
@@ -86,8 +88,14 @@ class StateFiles:
     """Writes state files. Methods belong to the event loop's thread; none of them waits."""
 
     def __init__(
-        self, config: Callable[[], Config], snapshot: Callable[[], EngineSnapshot], *, namespace: str | None = None
+        self,
+        config: Callable[[], Config],
+        snapshot: Callable[[], EngineSnapshot],
+        *,
+        namespace: str | None = None,
+        trackers: Trackers | None = None,
     ) -> None:
+        self._trackers = trackers
         self._namespace = namespace
         self._config = config
         self._snapshot = snapshot
@@ -100,7 +108,10 @@ class StateFiles:
         from keepvip.observe.dump_data import data_text  # noqa: PLC0415  (on request)
 
         config, snapshot = self._config(), self._snapshot()
-        self._write(dump_paths(config, self._namespace).data, lambda: data_text(config, snapshot))
+        tracked = [] if self._trackers is None else self._trackers.status()
+        processes = self._processes()
+        path = dump_paths(config, self._namespace).data
+        self._write(path, lambda: data_text(config, snapshot, tracked, processes))
 
     def stats(self) -> None:
         """SIGUSR2."""
@@ -121,7 +132,26 @@ class StateFiles:
         config = self._config()
         instances = [self._since_cleared(status) for status in self._snapshot().instances]
         version = config.global_defs.json_version
-        self._write(dump_paths(config, self._namespace).json, lambda: json_text(config, instances, version=version))
+        processes = self._processes()
+        path = dump_paths(config, self._namespace).json
+        self._write(path, lambda: json_text(config, instances, version=version, processes=processes))
+
+    def _processes(self) -> list[ProcessView]:
+        """Tracked processes as they are now: what is written is made on a thread."""
+        from keepvip.observe.dump_track import ProcessView  # noqa: PLC0415  (on request)
+
+        if self._trackers is None:
+            return []
+        return [
+            ProcessView(
+                config=counter.config,
+                count=len(counter.members),
+                quorum=counter.value == "good",
+                fork_timer=counter.fork_timer is not None,
+                terminate_timer=counter.terminate_timer is not None,
+            )
+            for counter in self._trackers.counters().values()
+        ]
 
     def _since_cleared(self, status: InstanceStatus) -> InstanceStatus:
         before = self._cleared.get(_key(status))

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from keepvip.config.model import Script
 from keepvip.event import State
+from keepvip.observe.dump_track import track_sections, tracks_of
 from keepvip.observe.dump_words import address_text, script_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from keepvip.config.model import Config, Fifo, NotifyScripts, SyncGroup, VrrpInstance
-    from keepvip.event import EngineSnapshot, InstanceStatus
+    from keepvip.event import EngineSnapshot, InstanceStatus, TrackedStatus
+    from keepvip.observe.dump_track import ProcessView
 
 __all__ = ["data_text"]
 
@@ -34,7 +36,12 @@ _SCRIPTS = (
 _AUTH_TYPES = {"PASS": "SIMPLE_PASSWORD", "AH": "IPSEC_AH"}
 
 
-def data_text(config: Config, snapshot: EngineSnapshot) -> str:
+def data_text(
+    config: Config,
+    snapshot: EngineSnapshot,
+    tracked: Sequence[TrackedStatus] = (),
+    processes: Sequence[ProcessView] = (),
+) -> str:
     """The whole dump. Passwords are not in it."""
     states = {status.name: status for status in snapshot.instances}
     lines = ["------< Global definitions >------", *_globals(config), "------< VRRP Topology >------"]
@@ -45,6 +52,7 @@ def data_text(config: Config, snapshot: EngineSnapshot) -> str:
         lines.append("------< VRRP Sync groups >------")
         for group in config.sync_groups:
             lines += _group(group, [states[name].state for name in group.members if name in states])
+    lines += track_sections(config, tracked, processes)
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -142,6 +150,7 @@ def _instance(instance: VrrpInstance, status: InstanceStatus, now_us: int) -> It
             yield f"   {title}"
             for address in addresses:
                 yield f"     {address_text(address, instance, installed=status.addresses_installed)}"
+    yield from tracks_of(instance)
     yield from _notifications(instance.notify, smtp_alert=instance.smtp_alert)
     yield f"   Notify priority changes = {_truth(value=instance.notify_priority_changes)}"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from keepvip.config.model import Script
+from keepvip.observe.dump_track import process_entries
 from keepvip.observe.dump_words import address_text, number, script_text
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from keepvip.config.model import Config, NotifyScripts, VrrpInstance
     from keepvip.event import InstanceStatus
+    from keepvip.observe.dump_track import ProcessView
 
 __all__ = ["STATS", "json_text"]
 
@@ -52,15 +54,17 @@ _AUTH_TYPES = {"PASS": 1, "AH": 2}
 _MASKED = "********"
 
 
-def json_text(config: Config, instances: Sequence[InstanceStatus], *, version: int) -> str:
-    """The dump in layout 1 (an array of instances) or 2 (an object that holds it)."""
+def json_text(
+    config: Config, instances: Sequence[InstanceStatus], *, version: int, processes: Sequence[ProcessView] = ()
+) -> str:
+    """The dump in layout 1 (an array of instances) or 2 (an object that holds it, and the tracked processes)."""
     known = {instance.name: instance for instance in config.instances}
     routers = [
         {"data": _data(known[status.name], status), "stats": {key: status.stats.get(key, 0) for key in STATS}}
         for status in instances
         if status.name in known
     ]
-    document: object = routers if version == 1 else {"vrrp": routers, "track_process": []}
+    document: object = routers if version == 1 else {"vrrp": routers, "track_process": process_entries(processes)}
     return msgspec.json.encode(document).decode()
 
 
@@ -103,9 +107,10 @@ def _data(instance: VrrpInstance, status: InstanceStatus) -> dict[str, Any]:
     for key, addresses in (("vips", instance.addresses), ("evips", instance.excluded)):
         if addresses:
             data[key] = [address_text(one, instance, installed=status.addresses_installed) for one in addresses]
-    interfaces = [track.name for track in instance.tracks if track.kind == "interface"]
-    if interfaces:
-        data["track_ifp"] = interfaces
+    for key, kind in (("track_ifp", "interface"), ("track_script", "script"), ("track_process", "process")):
+        names = [track.name for track in instance.tracks if track.kind == kind]
+        if names:
+            data[key] = names
     data["auth_type"] = 0 if instance.authentication is None else _AUTH_TYPES[instance.authentication.kind]
     if instance.authentication is not None:
         data["auth_data"] = _MASKED

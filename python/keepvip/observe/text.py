@@ -133,14 +133,15 @@ def _tracked(e: event.Tracked) -> str:
         case int():
             state = f"says {e.value}"
         case "good":
-            state = "succeeds"
+            state = "has its quorum" if e.what == "process" else "succeeds"
         case "bad":
-            state = "has failed"
+            state = "has lost its quorum" if e.what == "process" else "has failed"
         case "ignored":
             state = "is not tracked"
         case _:
             state = "is not known"
-    return f"Tracked {e.what} {e.name} {state}: {e.why} ({', '.join(e.instances)})"
+    users = f" ({', '.join(e.instances)})" if e.instances else ""
+    return f"Tracked {e.what} {e.name} {state}: {e.why}{users}"
 
 
 def _address_restored(e: event.AddressRestored) -> str:

@@ -14,8 +14,11 @@ from keepvip.script.host import RealHost
 from keepvip.script.offload import off_loop
 from keepvip.script.runner import Runner
 from keepvip.script.security import vet_script
-from keepvip.track.first import SCRIPT, first_values
+from keepvip.track.file import FileTracker
+from keepvip.track.first import FILE, PROCESS, SCRIPT, first_values
+from keepvip.track.process import ProcessCounter, ProcessWatch
 from keepvip.track.script import ScriptTracker, describe
+from keepvip.track.watch import FileWatcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from keepvip.event import Event, TrackKey, TrackValue
     from keepvip.script.host import ScriptHost
     from keepvip.script.security import Vetted
+    from keepvip.track.first import First
 
 __all__ = ["Trackers"]
 
@@ -42,19 +46,26 @@ class Trackers:
         publish: Callable[[Event], None],
         *,
         make_host: Callable[[], ScriptHost] = RealHost,
+        first: First | None = None,
     ) -> None:
         self._tell = tell
         self._publish = publish
         self._make_host = make_host
         self._runner = Runner()
+        self._first: First | None = first
+        self.watcher = FileWatcher()
+        """For whoever else has a file to look after."""
         self._scripts: dict[str, ScriptTracker] = {}
+        self._files: dict[str, FileTracker] = {}
+        self._processes = ProcessWatch(lambda name: self._reporter(PROCESS, name))
         self._leaving: list[ScriptTracker] = []
         self._users: dict[TrackKey, tuple[str, ...]] = {}
         self._vetting: asyncio.Task[None] | None = None
 
     def new_values(self, config: Config) -> dict[TrackKey, TrackValue]:
-        """`first_values` of what a reload adds."""
-        return {key: value for key, value in first_values(config).items() if key[1] not in self._scripts}
+        """`first_values` of what a reload adds; processes are counted when it has been carried out."""
+        known = {SCRIPT: self._scripts.keys(), FILE: self._files.keys()}
+        return {key: value for key, value in first_values(config).items() if key[1] not in known[key[0]]}
 
     def configure(self, config: Config) -> None:
         """Takes over a configuration, the first one or a new one: what did not change keeps its result and its pace."""
@@ -68,27 +79,68 @@ class Trackers:
         for script in config.track_scripts:
             tracker = before.pop(script.name, None)
             if tracker is None:
-                tracker = ScriptTracker(script, self._runner, self._reporter(script.name))
+                tracker = ScriptTracker(script, self._runner, self._reporter(SCRIPT, script.name))
             else:
                 tracker.adopt(script)
             self._scripts[script.name] = tracker
         for tracker in before.values():
             tracker.halt()
         self._leaving = [tracker for tracker in (*self._leaving, *before.values()) if tracker.running_s is not None]
+        self._configure_files(config)
+        self._processes.configure(
+            config.track_processes,
+            config.global_defs.process_monitor_rcv_bufs,
+            force=config.global_defs.process_monitor_rcv_bufs_force,
+            first=self._first,
+        )
+        self._first = None
         if self._vetting is not None:
             self._vetting.cancel()
             self._vetting = None
         if self._scripts:
             self._vetting = asyncio.get_running_loop().create_task(self._vet(config), name="vet track scripts")
 
+    def _configure_files(self, config: Config) -> None:
+        before, self._files = self._files, {}
+        for file in config.track_files:
+            known = before.pop(file.name, None)
+            if known is not None:
+                self._files[file.name] = known
+                known.adopt(file)
+            else:
+                added = FileTracker(file, self.watcher, self._reporter(FILE, file.name))
+                self._files[file.name] = added
+                added.begin()
+        for gone in before.values():
+            gone.halt()
+
+    def file_value(self, name: str) -> TrackValue:
+        """The number in a `track_file`; "unknown" before it has been read, "ignored" if it cannot be watched."""
+        tracker = self._files.get(name)
+        if tracker is None:
+            return "unknown"
+        return tracker.value
+
+    def counters(self) -> dict[str, ProcessCounter]:
+        """Of tracked processes, by name."""
+        return self._processes.counters
+
     def status(self) -> list[TrackedStatus]:
         """Everything that is tracked, interfaces apart."""
-        return [self._status(name, tracker) for name, tracker in self._scripts.items()]
+        return [
+            *(self._status(name, tracker) for name, tracker in self._scripts.items()),
+            *(self._status_of_file(name, tracker) for name, tracker in self._files.items()),
+            *(self._status_of_processes(name, counter) for name, counter in self._processes.counters.items()),
+        ]
 
     async def stop(self) -> None:
         """Ends all scripts."""
         if self._vetting is not None:
             self._vetting.cancel()
+        for file in self._files.values():
+            file.halt()
+        self.watcher.close()
+        self._processes.close()
         trackers = [*self._scripts.values(), *self._leaving]
         for tracker in trackers:
             tracker.halt()
@@ -122,25 +174,25 @@ class Trackers:
             else:
                 tracker.begin(found.command)
 
-    def _reporter(self, name: str) -> Callable[[str, str], None]:
+    def _reporter(self, kind: str, name: str) -> Callable[[TrackValue, str], None]:
         old: TrackValue = "unknown"
 
-        def report(value: str, why: str) -> None:
+        def report(value: TrackValue, why: str) -> None:
             nonlocal old
             event = Tracked(
                 seq=0,
                 at_ns=time.time_ns(),
                 mono_us=time.monotonic_ns() // 1000,
-                what=SCRIPT,
+                what=kind,
                 name=name,
                 value=value,
                 old=old,
                 why=why,
-                instances=self._users.get((SCRIPT, name), ()),
+                instances=self._users.get((kind, name), ()),
             )
             old = value
             self._publish(event)
-            self._tell(SCRIPT, name, value)
+            self._tell(kind, name, value)
 
         return report
 
@@ -158,4 +210,42 @@ class Trackers:
             running_us=None if running_s is None else int(running_s * 1e6),
             counters=msgspec.structs.asdict(tracker.counters),
             instances=self._users.get((SCRIPT, name), ()),
+        )
+
+    def _status_of_file(self, name: str, tracker: FileTracker) -> TrackedStatus:
+        return TrackedStatus(
+            kind=FILE,
+            name=name,
+            value=tracker.value,
+            detail=tracker.disabled or f"{tracker.config.path}: {tracker.detail}",
+            ok=None,
+            progress="",
+            result_ns=tracker.read_ns or None,
+            running_us=None,
+            counters={"reads": tracker.reads},
+            instances=self._users.get((FILE, name), ()),
+        )
+
+    def _status_of_processes(self, name: str, counter: ProcessCounter) -> TrackedStatus:
+        waiting = ""
+        if counter.fork_timer is not None:
+            waiting = "a gain is not believed yet"
+        elif counter.terminate_timer is not None:
+            waiting = "a loss is not believed yet"
+        return TrackedStatus(
+            kind=PROCESS,
+            name=name,
+            value=counter.value,
+            detail=self._processes.failure or counter.detail,
+            ok=None,
+            progress=waiting,
+            result_ns=counter.changed_ns or None,
+            running_us=None,
+            counters={
+                "processes": len(counter.members),
+                "gains": counter.gains,
+                "losses": counter.losses,
+                "rescans": self._processes.rescans,
+            },
+            instances=self._users.get((PROCESS, name), ()),
         )

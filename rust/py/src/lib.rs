@@ -6,10 +6,11 @@ mod error;
 mod event;
 mod simulate;
 mod status;
+mod watch;
 
 use pyo3::prelude::*;
 
-/// The native half of keepvip; `keepvip.engine` is its only importer.
+/// The native half of keepvip; see `_core.pyi` for its importers.
 #[pymodule(gil_used = false)]
 mod _core {
     use pyo3::prelude::*;
@@ -18,6 +19,8 @@ mod _core {
     use crate::engine::Engine;
     #[pymodule_export]
     use crate::simulate::Simulation;
+    #[pymodule_export]
+    use crate::watch::{Inotify, ProcessEvents};
 
     /// How the module was compiled: "debug" or "release".
     #[pymodule_export]

@@ -323,7 +323,6 @@ def test_what_would_be_wrong_on_the_wire_refuses_the_instance_and_no_other(compi
 @pytest.mark.parametrize(
     "lines",
     [
-        "track_process {\nchk\n}",
         "virtual_routes {\n192.0.2.0/24 via 192.0.2.9\n}",
         "vmac_xmit_base",
     ],
@@ -332,11 +331,6 @@ def test_what_can_be_left_out_is_a_warning(compiled: Compile, lines: str) -> Non
     result = compiled(file(lines))
     assert [(found.severity, found.code) for found in result.diagnostics] == [(Severity.WARNING, "not-supported-yet")]
     assert result.clean
-
-
-def test_ignored_tracking_says_what_it_costs(compiled: Compile) -> None:
-    (found,) = compiled(file("track_process {\nchk\n}")).diagnostics
-    assert "causes no takeover" in found.message
 
 
 @pytest.mark.parametrize(

@@ -42,14 +42,14 @@ def _each(suffix: str, args: tuple[Arg, ...], doc: str, default: str, *support: 
     )
 
 
-def _buffers(name: str, doc: str) -> tuple[Keyword, Keyword]:
+def _buffers(name: str, doc: str, support: Support = _NETLINK) -> tuple[Keyword, Keyword]:
     return (
         Keyword(
             f"{name}_rcv_bufs",
             (BYTES,),
             f"Receive buffer of {doc}.",
             "the system's",
-            support=_NETLINK,
+            support=support,
             missing_ignored=True,
         ),
         Keyword(
@@ -57,7 +57,7 @@ def _buffers(name: str, doc: str) -> tuple[Keyword, Keyword]:
             (BOOL,),
             f"Lets the receive buffer of {doc} exceed the limit of the system.",
             "off",
-            support=_NETLINK,
+            support=support,
         ),
     )
 
@@ -139,7 +139,7 @@ PROCESS = (
     *_buffers("vrrp_netlink_monitor", "the VRRP process's netlink socket for news"),
     *_buffers("lvs_netlink_cmd", "the checker process's netlink socket for commands"),
     *_buffers("lvs_netlink_monitor", "the checker process's netlink socket for news"),
-    *_buffers("process_monitor", "the process event connector"),
+    *_buffers("process_monitor", "the process event connector", ACTS),
     Keyword(
         "umask",
         (Arg("umask", "MASK", repeat=True),),

@@ -13,7 +13,6 @@ from keepvip.config.keywords.tracked import BFD_INSTANCE, VRRP_SCRIPT, VRRP_TRAC
 from keepvip.config.keywords.virtual_server import SSL, VIRTUAL_SERVER, VIRTUAL_SERVER_GROUP
 from keepvip.config.keywords.vrrp_instance import VRRP_INSTANCE
 
-_TRACKING = not_yet("tracking", "nothing is tracked")
 _LOAD_BALANCING = not_yet("load balancing", "no service is set up in IPVS")
 
 _PROCESS = (
@@ -174,9 +173,8 @@ ROOT = Block(
             "none",
             "B",
             "2.0.11",
-            _TRACKING,
-            "add",
-            VRRP_TRACK_PROCESS,
+            duplicates="add",
+            block=VRRP_TRACK_PROCESS,
         ),
         Keyword(
             "interface_up_down_delays",
@@ -231,9 +229,8 @@ ROOT = Block(
             "none",
             "B",
             "2.0.0",
-            _TRACKING,
-            "add",
-            track_file_block("track_file"),
+            duplicates="add",
+            block=track_file_block("track_file"),
         ),
         Keyword(
             "vrrp_track_file",

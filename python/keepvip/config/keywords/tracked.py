@@ -143,10 +143,7 @@ def track_file_block(name: str) -> Block:
             ),
             Keyword(
                 "init_file",
-                (
-                    Arg("int", "VALUE", low=-2_147_483_648, high=2_147_483_647, optional=True),
-                    Arg("choice", "overwrite", choices=("overwrite",), optional=True),
-                ),
+                (Arg("rest", "VALUE overwrite", optional=True),),
                 "Makes the file at the start, with VALUE or 0, if it is missing; with overwrite always.",
                 "not made",
                 "B",

@@ -51,6 +51,6 @@ def _track(
 
 TRACK_INTERFACE = _track("track_interface", "interfaces", IFNAME, WEIGHT_REDUCED, REVERSE, "A", support=ACTS)
 TRACK_SCRIPT = _track("track_script", "scripts", NAME, WEIGHT_REDUCED, REVERSE_OR_NOT, "A", "1.1.13", support=ACTS)
-TRACK_FILE = _track("track_file", "files", NAME, WEIGHT_254, REVERSE_OR_NOT, "B", "2.0.0")
-TRACK_PROCESS = _track("track_process", "processes", NAME, WEIGHT_254, REVERSE_OR_NOT, "B", "2.0.11")
+TRACK_FILE = _track("track_file", "files", NAME, WEIGHT_254, REVERSE_OR_NOT, "B", "2.0.0", support=ACTS)
+TRACK_PROCESS = _track("track_process", "processes", NAME, WEIGHT_254, REVERSE_OR_NOT, "B", "2.0.11", support=ACTS)
 TRACK_BFD = _track("track_bfd", "BFD sessions", NAME, WEIGHT_253, REVERSE_OR_NOT, "C", "2.0.0")

@@ -5,8 +5,10 @@
 
 pub(crate) mod clock;
 pub(crate) mod cmsg;
+pub(crate) mod connector;
 pub(crate) mod epoll;
 pub(crate) mod eventfd;
+pub(crate) mod inotify;
 pub(crate) mod mmsg;
 pub(crate) mod netlink;
 pub(crate) mod sched;

@@ -22,7 +22,8 @@ pub(crate) fn set(socket: &impl AsFd, level: c_int, name: c_int, value: c_int) -
     set_raw(socket, level, name, &value)
 }
 
-fn set_raw<T: Copy>(socket: &impl AsFd, level: c_int, name: c_int, value: &T) -> io::Result<()> {
+/// Sets an option whose value is a structure of the kernel's.
+pub(crate) fn set_raw<T: Copy>(socket: &impl AsFd, level: c_int, name: c_int, value: &T) -> io::Result<()> {
     let value: *const T = value;
     // SAFETY: the kernel reads size_of::<T>() octets from a reference to a T.
     checked(unsafe {

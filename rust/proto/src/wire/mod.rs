@@ -22,6 +22,7 @@ pub mod fuzz;
 pub mod hmac_trailer;
 pub mod ipv4;
 pub mod ndisc;
+pub mod proc_event;
 pub mod rtnl;
 pub mod vrrp;
 
