@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RUST_TESTS = ("cargo", "test", "--locked", "--workspace", "--exclude", "keepvip-py", "--quiet")
 STUBTEST = (
     *(sys.executable, "-m", "mypy.stubtest", "--allowlist", "tools/stubtest-allowlist.txt"),
-    *("keepvip._core", "keepvip._ipvs"),
+    *("keepvip._core", "keepvip._ipvs", "keepvip._probe"),
 )
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 

@@ -23,6 +23,8 @@ class CheckTask(msgspec.Struct, frozen=True, kw_only=True):
     """What the pool takes it for until its first result."""
     first: bool = True
     """It has not run yet: one failure is enough."""
+    weight: int = 1
+    """Configured weight of the real server."""
     suspended: bool = False
     """`ha_suspend`: the address of the service is not on this host."""
 

@@ -51,7 +51,8 @@ class Pattern:
         bits = _USE_OFFSET_LIMIT
         for name in options:
             bits |= OPTIONS[name]
-        self._utf = bool(bits & _UTF)
+        self.utf = bool(bits & _UTF)
+        """The text is UTF-8: it may not be cut inside a character."""
         text = pattern.encode("utf-8", "surrogateescape")
         number, offset = ctypes.c_int(), ctypes.c_size_t()
         self._code = lib.pcre2_compile_8(text, len(text), bits, ctypes.byref(number), ctypes.byref(offset), None)
@@ -69,7 +70,7 @@ class Pattern:
             lib.pcre2_jit_stack_assign_8(self._context, None, self._stack)
         behind = ctypes.c_uint32()
         lib.pcre2_pattern_info_8(self._code, _INFO_MAXLOOKBEHIND, ctypes.byref(behind))
-        self.max_lookbehind = behind.value * (4 if self._utf else 1)
+        self.max_lookbehind = behind.value * (4 if self.utf else 1)
         """Bytes before the start of a match that it may look at."""
 
     def __del__(self) -> None:
@@ -88,15 +89,18 @@ class Pattern:
                 getattr(lib, free)(pointer)
                 setattr(self, field, None)
 
-    def search(self, text: bytes, start: int = 0, *, last_start: int | None = None) -> tuple[bool, int | None]:
+    def search(
+        self, text: bytes, start: int = 0, *, last_start: int | None = None, more: bool = True
+    ) -> tuple[bool, int | None]:
         """(True, start of the match), (False, start of what may become one with more text), or (False, None).
 
-        `last_start`: a match may not begin after it. Raises MatchError.
+        `last_start`: a match may not begin after it. `more`: further text may come; without it the text ends here.
+        Raises MatchError.
         """
         lib = self._lib
         limit = ctypes.c_size_t(-1).value if last_start is None else last_start
         lib.pcre2_set_offset_limit_8(self._context, limit)
-        options = _PARTIAL_HARD
+        options = _PARTIAL_HARD if more else 0
         code = lib.pcre2_match_8(self._code, text, len(text), start, options, self._data, self._context)
         if code == _ERROR_NOMATCH:
             return False, None
