@@ -44,6 +44,12 @@ class Engine:
     def notices(self) -> list[str]:
         """What was not granted, in words."""
 
+    def filter_vmac(self, *, index: int, parent: int, v6: bool, there: bool) -> None:
+        """A virtual MAC is there or gone: what it tells multicast routers leaves by its parent. Indices of interfaces.
+
+        Raises RuntimeError when the thread has ended or does not take commands.
+        """
+
     def apply(
         self,
         *,

@@ -161,6 +161,15 @@ class Engine:
             self._tell(self._tracked[key], "unknown")  # for whoever gets the number next
         self._tracked = tracked
 
+    def filter_vmac(self, *, index: int, parent: int, family: int, there: bool) -> None:
+        """Tells the packet filter of a virtual MAC on an interface, before it is up, and when it is gone.
+
+        What it would tell multicast routers (IGMP, MLD) leaves by its parent, so that the network knows the virtual
+        MAC from the master only (vrrp-behaviour.md 11). `index`, `parent`: of the interfaces; `family`: 4 or 6. Raises
+        RuntimeError when the engine takes no commands.
+        """
+        self._core.filter_vmac(index=index, parent=parent, v6=family == 6, there=there)
+
     def track(self, kind: str, name: str, value: TrackValue) -> None:
         """Tells the value of a tracked thing; of one that nobody tracks (any more) it says nothing.
 

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use keepvip_proto::vrrp::track::{TrackId, TrackValue};
 
-use crate::netlink::FilterOptions;
+use crate::netlink::{FilterOptions, VmacLink};
 use crate::ring::{self, ApplyCommand, Command, CommandSink, Record, RecordSource};
 use crate::runtime::Runtime;
 use crate::status::{PublishedThreadStatus, ThreadStatus};
@@ -135,6 +135,14 @@ impl Engine {
     /// See [`CommandError`].
     pub fn track(&self, id: TrackId, value: TrackValue) -> Result<(), CommandError> {
         self.send(Command::Track { id, value })
+    }
+
+    /// Tells the packet filter of a virtual MAC that is there, or gone.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub fn filter_vmac(&self, link: VmacLink, there: bool) -> Result<(), CommandError> {
+        self.send(Command::FilterVmac { link, there })
     }
 
     /// Asks the thread to release everything and to end; a `Stopped` record is its last.

@@ -18,7 +18,7 @@ use keepvip_proto::vrrp::output::{AddressOp, MembershipOp};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::membership::{Memberships, Refused};
-use crate::netlink::{AddressSocket, CHUNK, Families, FilterOptions};
+use crate::netlink::{AddressSocket, CHUNK, Families, FilterOptions, VmacLink};
 use crate::sys::eventfd::EventFd;
 use crate::sys::sched;
 
@@ -37,6 +37,8 @@ enum Task {
     Again,
     /// Make the packet filter for guarded addresses.
     PrepareFilter(Families),
+    /// A virtual MAC is there, or gone.
+    FilterVmac(VmacLink, bool),
     /// Take off all addresses that are installed.
     WithdrawAll,
     /// Nothing follows.
@@ -132,6 +134,11 @@ impl Hands {
     /// Has the packet filter made that guarded addresses of these families will need.
     pub(crate) fn prepare_filter(&mut self, families: Families) {
         self.give(Task::PrepareFilter(families));
+    }
+
+    /// Tells the packet filter of a virtual MAC.
+    pub(crate) fn filter_vmac(&mut self, link: VmacLink, there: bool) {
+        self.give(Task::FilterVmac(link, there));
     }
 
     /// Has all addresses taken off, without a core that knows them.
@@ -242,6 +249,10 @@ impl Worker {
                     Task::Again => {
                         let missing = self.memberships.again();
                         self.answer_next(Outcome::Again { missing });
+                    }
+                    Task::FilterVmac(link, there) => {
+                        let errno = self.addresses.filter_vmac(link, there);
+                        self.answer_next(Outcome::FilterPrepared(errno));
                     }
                     Task::PrepareFilter(families) => {
                         let errno = self.addresses.prepare_filter(families);

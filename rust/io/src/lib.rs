@@ -27,7 +27,7 @@ mod sys;
 
 pub use engine::{CommandError, Engine, Options};
 pub use inotify::{FileEvent, Inotify};
-pub use netlink::FilterOptions;
+pub use netlink::{FilterOptions, VmacLink};
 pub use processes::{Drained, ProcessEvents};
 pub use ring::{ApplyCommand, Record, RecordKind};
 pub use status::{LATE_BUCKETS, PublishedStatus, PublishedThreadStatus, StatusBlock, fault_names};

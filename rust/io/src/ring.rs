@@ -14,6 +14,7 @@ use keepvip_proto::vrrp::report::EventKind;
 use keepvip_proto::vrrp::track::{TrackId, TrackValue};
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
+use crate::netlink::VmacLink;
 use crate::status::StatusBlock;
 use crate::sys::eventfd::EventFd;
 
@@ -33,6 +34,13 @@ pub(crate) enum Command {
         id: TrackId,
         /// The value.
         value: TrackValue,
+    },
+    /// A virtual MAC is there (or gone): what the packet filter has to know.
+    FilterVmac {
+        /// Which.
+        link: VmacLink,
+        /// It is there.
+        there: bool,
     },
     /// Release everything (or leave the addresses where they are) and end.
     Shutdown {

@@ -281,12 +281,17 @@ impl Runtime {
             if matches!(command, Command::Apply(_)) && (!self.started() || self.unreported) {
                 return;
             }
+            if matches!(command, Command::FilterVmac { .. }) && !self.hands.has_room() {
+                self.backlog.commands = true;
+                return;
+            }
             match self.commands.pop() {
                 Some(Command::Apply(command)) => {
                     self.apply(command);
                     self.backlog.commands = self.commands.peek().is_some();
                     return;
                 }
+                Some(Command::FilterVmac { link, there }) => self.hands.filter_vmac(link, there),
                 Some(Command::Track { id, value }) => self.core.handle_track(id, value),
                 Some(Command::Shutdown { release }) => {
                     self.stopping = true;

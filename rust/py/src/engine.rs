@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use keepvip_io::{ApplyCommand, FilterOptions, Options, Record, StatusBlock};
+use keepvip_io::{ApplyCommand, FilterOptions, Options, Record, StatusBlock, VmacLink};
 use keepvip_proto::engine::{Apply, Change, GroupConfig};
 use keepvip_proto::time::Instant;
 use keepvip_proto::vrrp::config::RouterConfig;
@@ -54,6 +54,12 @@ impl Engine {
             engine,
             blocks: Mutex::default(),
         })
+    }
+
+    #[pyo3(signature = (*, index, parent, v6, there))]
+    fn filter_vmac(&self, index: u32, parent: u32, v6: bool, there: bool) -> Result<(), Error> {
+        self.engine.filter_vmac(VmacLink { index, parent, v6 }, there)?;
+        Ok(())
     }
 
     #[getter]

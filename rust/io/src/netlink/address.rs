@@ -7,7 +7,7 @@ use std::io;
 use keepvip_proto::vrrp::output::{AddressOp, IfId};
 use keepvip_proto::wire::rtnl::{self, ADDRESS_REQUEST_MAX_LEN, IfExists, Payload, Requests};
 
-use super::{Families, FilterOptions, fact, nft::Filter};
+use super::{Families, FilterOptions, VmacLink, fact, nft::Filter};
 use crate::sys::errno;
 use crate::sys::netlink::Netlink;
 
@@ -74,6 +74,16 @@ impl AddressSocket {
     /// Prepares the packet filter for guarded addresses; 0 or the errno of its refusal.
     pub(crate) fn prepare_filter(&mut self, families: Families) -> i32 {
         self.filter.prepare(families).map_or_else(|error| errno(&error), |()| 0)
+    }
+
+    /// Tells the packet filter of a virtual MAC that is there (or is gone); 0 or the errno of its refusal.
+    pub(crate) fn filter_vmac(&mut self, link: VmacLink, there: bool) -> i32 {
+        let done = if there {
+            self.filter.add_vmac(link)
+        } else {
+            self.filter.remove_vmac(link)
+        };
+        done.map_or_else(|error| errno(&error), |()| 0)
     }
 
     /// The last: takes the packet filter away. What it says is nobody's concern any more.

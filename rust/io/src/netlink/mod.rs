@@ -10,4 +10,4 @@ mod nft;
 pub(crate) use address::{AddressSocket, CHUNK};
 pub(crate) use monitor::{DATAGRAM, Monitor, Pumped};
 pub(crate) use nft::Families;
-pub use nft::FilterOptions;
+pub use nft::{FilterOptions, VmacLink};

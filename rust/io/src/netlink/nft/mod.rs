@@ -46,8 +46,31 @@ impl Default for FilterOptions {
     }
 }
 
-/// Who an element is: an address; a link-local one with the index of its interface, otherwise 0.
-type Key = (IpAddr, u32);
+/// Who an element is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+enum Key {
+    /// An address; a link-local one with the index of its interface, otherwise 0.
+    Address(IpAddr, u32),
+    /// A virtual MAC, by the index of its interface.
+    Vmac(TableFamily, u32),
+}
+
+/// An interface with a virtual MAC, for adverts of one family.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct VmacLink {
+    /// Its index.
+    pub index: u32,
+    /// The index of the interface that it is on.
+    pub parent: u32,
+    /// IPv6, not IPv4.
+    pub v6: bool,
+}
+
+impl VmacLink {
+    const fn family(self) -> TableFamily {
+        if self.v6 { TableFamily::V6 } else { TableFamily::V4 }
+    }
+}
 
 /// Families whose addresses are to be guarded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -87,21 +110,25 @@ impl Filter {
     pub(crate) fn prepare(&mut self, families: Families) -> io::Result<()> {
         let wanted = [(families.v4, TableFamily::V4), (families.v6, TableFamily::V6)];
         for (_, family) in wanted.into_iter().filter(|(wanted, _)| *wanted) {
-            let part = (family, Part::Addresses);
-            if !self.made.contains(&part) {
-                match self.prepare_part(part) {
-                    Err(error) if self.owned && matches!(errno(&error), libc::EOPNOTSUPP | libc::EINVAL) => {
-                        self.owned = false;
-                        self.prepare_part(part)?;
-                    }
-                    result => result?,
-                }
-            }
+            self.prepare_part((family, Part::Addresses))?;
         }
         Ok(())
     }
 
     fn prepare_part(&mut self, part: (TableFamily, Part)) -> io::Result<()> {
+        if self.made.contains(&part) {
+            return Ok(());
+        }
+        match self.make_now(part) {
+            Err(error) if self.owned && matches!(errno(&error), libc::EOPNOTSUPP | libc::EINVAL) => {
+                self.owned = false;
+                self.make_now(part)
+            }
+            result => result,
+        }
+    }
+
+    fn make_now(&mut self, part: (TableFamily, Part)) -> io::Result<()> {
         let mut batch = Batch::new();
         self.make(&mut batch, part)?;
         self.commit(batch)?;
@@ -118,7 +145,7 @@ impl Filter {
         for op in ops.iter().filter(|op| op.install && op.vip.guarded) {
             let key = key(op);
             if !self.elements.contains_key(&key) {
-                added.push((key, self.element(key)?));
+                added.push((key, self.element(op)?));
             }
         }
         self.change(&added, &[])
@@ -149,11 +176,8 @@ impl Filter {
     /// # Errors
     /// As [`Self::before`].
     pub(crate) fn end(&mut self) -> io::Result<()> {
-        if self.elements.is_empty() {
-            self.delete_made()
-        } else {
-            Ok(())
-        }
+        let guards = self.elements.keys().any(|key| matches!(key, Key::Address(..)));
+        if guards { Ok(()) } else { self.delete_made() }
     }
 
     /// Everything is gone from the interfaces.
@@ -161,13 +185,45 @@ impl Filter {
         self.elements.clear();
     }
 
-    fn element(&mut self, (addr, index): Key) -> io::Result<Element> {
-        let place = match (index, self.options.by_index) {
-            (0, _) => None,
-            (index, true) => Some(Place::Index(index)),
-            (index, false) => Some(Place::Name(self.socket()?.interface_name(index)?)),
+    /// Has what a virtual MAC would tell multicast routers told by the interface that it is on: the LAN shall know the
+    /// virtual MAC as the master's only (`vrrp-behaviour.md` 11).
+    ///
+    /// # Errors
+    /// As [`Self::before`].
+    pub(crate) fn add_vmac(&mut self, link: VmacLink) -> io::Result<()> {
+        let family = link.family();
+        let element = Element::Vmac(family, self.place(link.index)?, link.parent);
+        self.prepare_part((family, Part::Vmacs))?;
+        self.change(&[(Key::Vmac(family, link.index), element)], &[])
+    }
+
+    /// The virtual MAC is gone.
+    ///
+    /// # Errors
+    /// As [`Self::before`].
+    pub(crate) fn remove_vmac(&mut self, link: VmacLink) -> io::Result<()> {
+        let key = Key::Vmac(link.family(), link.index);
+        if self.elements.contains_key(&key) {
+            self.change(&[], &[key])
+        } else {
+            Ok(())
+        }
+    }
+
+    fn place(&mut self, index: u32) -> io::Result<Place> {
+        Ok(if self.options.by_index {
+            Place::Index(index)
+        } else {
+            Place::Name(self.socket()?.interface_name(index)?)
+        })
+    }
+
+    fn element(&mut self, op: &AddressOp) -> io::Result<Element> {
+        let place = match key(op) {
+            Key::Address(_, index) if index != 0 => Some(self.place(index)?),
+            _ => None,
         };
-        Ok(Element::Address(addr, place))
+        Ok(Element::Address(op.vip.addr, place))
     }
 
     fn change(&mut self, added: &[(Key, Element)], removed: &[Key]) -> io::Result<()> {
@@ -286,7 +342,7 @@ impl Filter {
 
 const fn key(op: &AddressOp) -> Key {
     match op.vip.addr {
-        IpAddr::V6(addr) if addr.is_unicast_link_local() => (op.vip.addr, op.interface.index),
-        _ => (op.vip.addr, 0),
+        IpAddr::V6(addr) if addr.is_unicast_link_local() => Key::Address(op.vip.addr, op.interface.index),
+        _ => Key::Address(op.vip.addr, 0),
     }
 }

@@ -10,6 +10,8 @@ use super::batch::{Attributes, Batch, Kind, TableFamily};
 const VIPS: &str = "vips";
 const VIPS_LINK_LOCAL: &str = "vips_link_local";
 const NEIGHBOUR_DISCOVERY: &str = "neighbor-discovery";
+const VMAC_MAP: &str = "vmac_map";
+const VMAC_SET: &str = "vmac_set";
 
 /// Types as nft(8) shows them; the kernel does not care.
 const TYPE_IPV4: u32 = 7;
@@ -21,13 +23,17 @@ const TYPE_IF_NAME: u32 = 41;
 const IF_NAME_LEN: usize = 16;
 
 const ICMPV6: u8 = 58;
+const IGMP: u8 = 2;
+const ND_ROUTER_SOLICIT: u8 = 133;
 const ND_NEIGHBOUR_SOLICIT: u8 = 135;
 const ND_NEIGHBOUR_ADVERT: u8 = 136;
+const MLD2_REPORT: u8 = 143;
 
 /// `NFT_TABLE_F_OWNER`, since Linux 5.12.
 const TABLE_OWNER: u32 = 2;
-/// `NFT_SET_CONSTANT`.
+/// `NFT_SET_CONSTANT`, `NFT_SET_MAP`.
 const SET_CONSTANT: u32 = 2;
+const SET_MAP: u32 = 8;
 
 /// Which interface: as its index, or by its name, which outlives it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -50,6 +56,8 @@ impl Place {
 pub(super) enum Element {
     /// Traffic from and to this address is dropped, on the interface with it if it is a link-local one.
     Address(IpAddr, Option<Place>),
+    /// What this interface, a virtual MAC, sends to multicast routers leaves by the other one.
+    Vmac(TableFamily, Place, u32),
 }
 
 impl Element {
@@ -57,12 +65,14 @@ impl Element {
         match self {
             Self::Address(IpAddr::V4(_), _) => TableFamily::V4,
             Self::Address(IpAddr::V6(_), _) => TableFamily::V6,
+            Self::Vmac(family, ..) => family,
         }
     }
 
     pub(super) const fn part(self) -> Part {
         match self {
             Self::Address(..) => Part::Addresses,
+            Self::Vmac(..) => Part::Vmacs,
         }
     }
 }
@@ -71,6 +81,7 @@ impl Element {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Part {
     Addresses,
+    Vmacs,
 }
 
 /// Writes one family's messages into a transaction.
@@ -99,6 +110,36 @@ impl Tables<'_> {
                 self.rule(batch, "out", |rule| rule.network(12, 4).in_set(VIPS).drop());
             }
             (Part::Addresses, TableFamily::V6) => self.create_ipv6(batch),
+            (Part::Vmacs, TableFamily::V4) => {
+                self.set(batch, VMAC_MAP, SET_MAP, self.place_type(), Some((TYPE_IF_INDEX, 4)));
+                self.rule(batch, "out", |rule| {
+                    rule.network(9, 1)
+                        .equals(&[IGMP])
+                        .leaves_by_vmac()
+                        .duplicate(16, 4, self.by_index())
+                        .drop()
+                });
+            }
+            (Part::Vmacs, TableFamily::V6) => {
+                self.set(batch, VMAC_MAP, SET_MAP, self.place_type(), Some((TYPE_IF_INDEX, 4)));
+                self.set(batch, VMAC_SET, 0, self.place_type(), None);
+                self.rule(batch, "out", |rule| {
+                    rule.icmpv6()
+                        .equals(&[MLD2_REPORT])
+                        .leaves_by_vmac()
+                        .duplicate(24, 16, self.by_index())
+                        .drop()
+                });
+                self.rule(batch, "out", |rule| {
+                    let meta = if self.by_index() { Meta::OutIndex } else { Meta::OutName };
+                    rule.icmpv6()
+                        .equals(&[ND_ROUTER_SOLICIT])
+                        .leaves_by_vmac()
+                        .meta(meta, 1)
+                        .in_set(VMAC_SET)
+                        .drop()
+                });
+            }
         }
     }
 
@@ -152,6 +193,13 @@ impl Tables<'_> {
                 let set = if place.is_some() { VIPS_LINK_LOCAL } else { VIPS };
                 self.element(batch, kind, set, &key, None);
             }
+            Element::Vmac(family, place, parent) => {
+                place.key(&mut key);
+                self.element(batch, kind, VMAC_MAP, &key, Some(&parent.to_ne_bytes()));
+                if family == TableFamily::V6 {
+                    self.element(batch, kind, VMAC_SET, &key, None);
+                }
+            }
         }
     }
 
@@ -201,7 +249,7 @@ impl Tables<'_> {
             set.number(10, 1);
             // How nft(8) shows keys and values that are in host order (userdata 0 and 1: byte order 1).
             let mut userdata = Vec::new();
-            if key.0 & 0x3f == TYPE_IF_INDEX && key.1 == 4 {
+            if matches!(key.0, TYPE_IF_INDEX | TYPE_IF_NAME) {
                 userdata.extend_from_slice(&[0, 4, 1, 0, 0, 0]);
             }
             if data.is_some() {
@@ -250,6 +298,7 @@ enum Meta {
     InName = 6,
     OutName = 7,
     Protocol = 16,
+    OutKind = 27,
 }
 
 struct Verdict;
@@ -304,6 +353,13 @@ impl Rule {
         })
     }
 
+    /// Only interfaces that are macvlans.
+    fn leaves_by_vmac(self) -> Self {
+        let mut kind = [0; IF_NAME_LEN];
+        kind[..7].copy_from_slice(b"macvlan");
+        self.meta(Meta::OutKind, 1).equals(&kind)
+    }
+
     /// Only addresses in fe80::/10; leaves the masked address.
     fn link_local(self) -> Self {
         let (mut mask, mut prefix) = ([0; 16], [0; 16]);
@@ -324,6 +380,19 @@ impl Rule {
         self.expression("lookup", |e| {
             e.text(1, set).number(2, 1);
         })
+    }
+
+    /// Sends a copy to the destination (`len` octets at `at`) by the interface that the map says.
+    fn duplicate(self, at: u32, len: u32, by_index: bool) -> Self {
+        let meta = if by_index { Meta::OutIndex } else { Meta::OutName };
+        self.network(at, len)
+            .meta(meta, 2)
+            .expression("lookup", |e| {
+                e.text(1, VMAC_MAP).number(2, 2).number(3, 2);
+            })
+            .expression("dup", |e| {
+                e.number(1, 1).number(2, 2);
+            })
     }
 
     fn drop(self) -> Self {
