@@ -55,6 +55,7 @@ class Engine:
         *,
         changes: Sequence[tuple[str, int, VrrpInstance | None]],
         tracks: Mapping[int, Sequence[tuple[str | int, int, bool]]],
+        links: Mapping[int, tuple[tuple[str, bool, bool] | None, Sequence[str]]],
         groups: Sequence[Sequence[int]],
         epoch: int,
         clear_residue: bool,
@@ -62,6 +63,9 @@ class Engine:
     ) -> None:
         """Hands over the difference between two configurations: ("add" | "update", slot, instance),
         ("remove", slot, None).
+
+        `links`, by slot: the link of our own that carries the addresses (name, whether adverts use it, whether their
+        source is an address of it), and those of single addresses.
 
         `groups` are the slots of all sync groups. `epoch` is stamped on every record that follows. Raises ValueError
         for a value that does not fit, with nothing changed; RuntimeError when the thread has ended or hangs.

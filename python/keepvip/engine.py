@@ -14,6 +14,8 @@ import itertools
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from keepvip import event
 from keepvip._core import Engine as CoreEngine
 from keepvip.config.model import PacketFilter
@@ -23,7 +25,8 @@ from keepvip.record import INTERFACE, Names, event_of, track_target
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from keepvip.config.model import Config, InstanceKey, VrrpInstance
+    from keepvip.config.model import Config, InstanceKey, VirtualAddress, VrrpInstance
+    from keepvip.config.model_vmac import VmacKey
     from keepvip.event import TrackKey, TrackValue
 
 __all__ = ["DEFAULT_RT_PRIORITY", "Engine"]
@@ -36,6 +39,7 @@ HANG_GRACE_S = 5.0
 
 ENGINE_FIELDS = (
     "interface",
+    "vrf",
     "family",
     "version",
     "vrid",
@@ -67,8 +71,32 @@ ENGINE_FIELDS = (
 """What the engine is told of an instance; a change of anything else (a name, a script) does not reach it."""
 
 
+_Links = tuple[tuple[str, bool, bool] | None, tuple[str, ...]]
+"""The link of an instance (name, whether adverts use it, whether their source is on it), and those of addresses."""
+
+
 def _differs(old: VrrpInstance, new: VrrpInstance) -> bool:
     return any(getattr(old, field) != getattr(new, field) for field in ENGINE_FIELDS)
+
+
+def _on_links(instance: VrrpInstance, names: Mapping[VmacKey, str]) -> tuple[VrrpInstance, _Links]:
+    """The instance with the names of the links that its addresses are on, as the engine is told."""
+    main = instance.vmac
+    own = None
+    if main is not None:
+        own = (names[main.key], not instance.vmac_xmit_base, main.kind == "ipvlan" and not instance.vmac_xmit_base)
+    if instance.address_vmacs:
+        instance = msgspec.structs.replace(
+            instance,
+            addresses=tuple(_on_link(instance, address, names) for address in instance.addresses),
+            excluded=tuple(_on_link(instance, address, names) for address in instance.excluded),
+        )
+    return instance, (own, tuple(names[vmac.key] for vmac in instance.address_vmacs))
+
+
+def _on_link(instance: VrrpInstance, address: VirtualAddress, names: Mapping[VmacKey, str]) -> VirtualAddress:
+    link = instance.link_of(address) if address.dev is not None else None
+    return address if link is None else msgspec.structs.replace(address, dev=names[link.key])
 
 
 class Engine:
@@ -91,6 +119,9 @@ class Engine:
         self.notices = self._core.notices
         self._slots: dict[InstanceKey, int] = {}
         self._instances: dict[int, VrrpInstance] = {}
+        self._told: dict[int, tuple[VrrpInstance, _Links]] = {}
+        """The same as the engine was told, with the names of links."""
+        self._link_names: Mapping[VmacKey, str] = {}
         self._free: list[int] = []
         self._epoch = 0
         self._names: dict[int, Names] = {0: Names({}, [], {})}
@@ -103,17 +134,24 @@ class Engine:
         self._last_seq = 0
         self._over = False
 
-    def apply(self, config: Config, values: Mapping[TrackKey, TrackValue] | None = None) -> None:
+    def apply(
+        self,
+        config: Config,
+        values: Mapping[TrackKey, TrackValue] | None = None,
+        links: Mapping[VmacKey, str] | None = None,
+    ) -> None:
         """Takes over a configuration, the first one or a new one; instances that did not change notice nothing.
 
         Instances are the same when their key is (VRID, family, interface, group), whatever their name. `values` are
         known of tracked things before anything starts; what the engine was told before it keeps, by kind and name.
+        `links` are the names of the macvlans and ipvlans that the configuration wants.
         Raises ValueError when a value does not fit the engine, RuntimeError when the thread has ended; no instance
         is changed then.
         """
         first = self._epoch == 0
         slots: dict[InstanceKey, int] = {}
         instances: dict[int, VrrpInstance] = {}
+        told: dict[int, tuple[VrrpInstance, _Links]] = {}
         changes: list[tuple[str, int, VrrpInstance | None]] = []
         free = sorted(self._free, reverse=True)
         top = len(self._instances) + len(free)
@@ -124,9 +162,13 @@ class Engine:
                     slot = free.pop()
                 else:
                     slot, top = top, top + 1
-                changes.append(("add", slot, instance))
-            elif _differs(self._instances[slot], instance):
-                changes.append(("update", slot, instance))
+                verb = "add"
+            else:
+                verb = "update"
+            told[slot] = new = _on_links(instance, links or {})
+            before = self._told.get(slot) if verb == "update" else None
+            if before is None or before[1] != new[1] or _differs(before[0], new[0]):
+                changes.append((verb, slot, new[0]))
             slots[instance.key] = slot
             instances[slot] = instance
         gone = [slot for slot in self._instances if slot not in instances]
@@ -145,6 +187,7 @@ class Engine:
                 for _, slot, changed in changes
                 if changed is not None
             },
+            links={slot: told[slot][1] for _, slot, changed in changes if changed is not None},
             groups=[members for _, members in groups],
             epoch=epoch,
             clear_residue=first,
@@ -152,6 +195,8 @@ class Engine:
         )
         self._slots = slots
         self._instances = instances
+        self._told = told
+        self._link_names = links or {}
         self._free = free + gone
         self._epoch = epoch
         # A removed instance is still named in the events that tell of its end.
@@ -242,7 +287,7 @@ class Engine:
         names = self._names[self._epoch]
         return EngineSnapshot(
             mono_us=now_us,
-            instances=[_status(names, wall_ns, router) for router in routers],
+            instances=[_status(names, wall_ns, router, self._link_names) for router in routers],
             late_histogram=late,
             rx_overruns=rx_overruns,
             netlink_resyncs=resyncs,
@@ -289,7 +334,7 @@ def _hold_until_us(config: Config) -> int | None:
     return now_us + max(defs.startup_delay_us, defs.delay_after_boot_us - up_us, 0)
 
 
-def _status(names: Names, wall_ns: int, router: tuple[Any, ...]) -> InstanceStatus:
+def _status(names: Names, wall_ns: int, router: tuple[Any, ...], links: Mapping[VmacKey, str]) -> InstanceStatus:
     (slot, state, faults, base, priority, master, interval_us, deadline_us, changed_us, installed, stats) = router
     instance = names.instances[slot]
     address, master_priority = master or (None, None)
@@ -300,6 +345,8 @@ def _status(names: Names, wall_ns: int, router: tuple[Any, ...]) -> InstanceStat
         family=instance.family,
         version=instance.version,
         interface=instance.interface,
+        links={vmac.key: links.get(vmac.key, "") for vmac in instance.own_links},
+        vmac=links.get(instance.vmac.key) if instance.vmac is not None else None,
         state=State(state),
         faults=faults,
         base_priority=base or instance.priority,

@@ -15,6 +15,8 @@ from typing import Any
 
 import msgspec
 
+from keepvip.config.model_vmac import VmacKey  # noqa: TC001  (msgspec resolves annotations when it decodes)
+
 
 class State(enum.IntEnum):
     """State of a virtual router (RFC 9568 6.4, and keepalived's FAULT)."""
@@ -42,6 +44,7 @@ class Reason(enum.StrEnum):
     NO_SOURCE_ADDRESS = "no_source_address"
     TRACK_FAILED = "track_failed"
     NO_PEER = "no_peer"
+    VMAC_UNUSABLE = "vmac_unusable"
     FAULT_CLEARED = "fault_cleared"
     LATE_WAKEUP = "late_wakeup"
     CONFIG_CHANGE = "config_change"
@@ -258,6 +261,10 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     version: int
     interface: str | None
     """None: unicast without an interface of its own."""
+    vmac: str | None = None
+    """The link on top of it that carries the addresses."""
+    links: dict[VmacKey, str] = {}
+    """Names of all links that are made for it."""
     state: State
     faults: tuple[str, ...]
     base_priority: int

@@ -155,6 +155,7 @@ class _Fields:
             peer=peer.text if peer is not None else None,
             peer_prefix_len=peer.prefix_len if peer is not None else None,
             no_track="no_track" in options,
+            use_vmac="use_vmac" in options,
             nodad=not v4 and "-nodad" not in options,
             preferred_lft_s=lifetime,
             **{flag: True for flag in _FLAGS if flag in options},

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import msgspec
 
 from keepvip.config.build_balancing import ServiceDefaults
 from keepvip.config.build_script import ScriptDefaults
 from keepvip.config.model import IPV4_GROUP, IPV6_GROUP, GarpConfig
 
-__all__ = ["InstanceDefaults"]
+if TYPE_CHECKING:
+    from keepvip.config.settings import Settings
+
+__all__ = ["InstanceDefaults", "extra_interfaces"]
 
 
 class InstanceDefaults(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -28,5 +33,16 @@ class InstanceDefaults(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     group4: str = IPV4_GROUP
     group6: str = IPV6_GROUP
     garp: GarpConfig = GarpConfig()
+    vmac_prefix: str = "vrrp"
+    vmac_addr_prefix: str = "vrrp"
     scripts: ScriptDefaults = ScriptDefaults()
     services: ServiceDefaults = ServiceDefaults()
+
+
+def extra_interfaces(settings: Settings, name: str, older_name: str) -> dict[str, Any]:
+    """The fields of `GarpConfig` that `garp_extra_if` sets, under either of its names."""
+    setting = settings.get(name) or settings.get(older_name)
+    if setting is None:
+        return {}
+    everywhere, seconds = setting.value
+    return {"extra_s": seconds, "extra_all": everywhere is not None}

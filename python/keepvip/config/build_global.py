@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keepvip.config.build_balancing import build_balancing
-from keepvip.config.build_defaults import InstanceDefaults
+from keepvip.config.build_defaults import InstanceDefaults, extra_interfaces
 from keepvip.config.build_fifo import build_fifos
 from keepvip.config.build_script import DEFAULT_USER, ScriptDefaults, build_script, known_group, known_user, split_group
 from keepvip.config.diagnostic import ConfigTestClass
@@ -109,6 +109,8 @@ def build_global(
         group4=_group(ctx, settings, "vrrp_mcast_group4", 4, IPV4_GROUP),
         group6=_group(ctx, settings, "vrrp_mcast_group6", 6, IPV6_GROUP),
         garp=_garp(nodes, settings),
+        vmac_prefix=settings.value("vmac_prefix", "vrrp"),
+        vmac_addr_prefix=settings.value("vmac_addr_prefix", settings.value("vmac_prefix", "vrrp")),
         scripts=scripts,
         services=build_balancing(ctx, settings, scripts),
     )
@@ -292,6 +294,7 @@ def _garp(nodes: Sequence[Node], settings: Settings) -> GarpConfig:
         lower_prio_repeat=settings.value("vrrp_garp_lower_prio_repeat", repeat),
         garp_interval_us=settings.value("vrrp_garp_interval", 0),
         gna_interval_us=settings.value("vrrp_gna_interval", 0),
+        **extra_interfaces(settings, "vrrp_garp_extra_if", "vrrp_vmac_garp_intvl"),
     )
 
 

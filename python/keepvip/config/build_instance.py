@@ -13,9 +13,11 @@ import msgspec
 from keepvip.config.build_address import build_addresses, room_for_addresses, without_duplicates
 from keepvip.config.build_auth_hmac import build_auth_hmac
 from keepvip.config.build_authentication import build_authentication
+from keepvip.config.build_defaults import extra_interfaces
 from keepvip.config.build_interface import build_interface, with_interface
 from keepvip.config.build_script import build_notify
 from keepvip.config.build_unicast import build_unicast, read_peers
+from keepvip.config.build_vmac import build_vmac, place_addresses
 from keepvip.config.diagnostic import ConfigTestClass
 from keepvip.config.keywords.vrrp_instance import VRRP_INSTANCE
 from keepvip.config.model import GarpConfig, VrrpInstance
@@ -105,10 +107,19 @@ class _Builder:
             return None  # said where it was found
         if not sound or vrid is None:
             return None
+        own = build_vmac(
+            self.ctx, self.name, settings, defaults,
+            interface=interface, family=self.family, vrid=vrid, unicast=unicast is not None, strict=self.strict,
+        )  # fmt: skip
+        if not own.sound:
+            return None
         nopreempt = self._nopreempt()
         instance = VrrpInstance(
             name=self.name,
             interface=interface,
+            vmac=own.vmac,
+            vmac_xmit_base=own.xmit_base,
+            vrf=self._vrf(interface),
             family=self.family,
             version=self.version,
             vrid=vrid,
@@ -130,7 +141,7 @@ class _Builder:
             accept=self._accept(),
             authentication=authentication,
             auth_hmac=auth_hmac,
-            source=self.source,
+            source=own.source or self.source,
             track_source=self._track_source(interface),
             unicast=unicast,
             mcast_dst=self.mcast_dst or (defaults.group4 if self.family == 4 else defaults.group6),
@@ -143,6 +154,8 @@ class _Builder:
             smtp_alert=settings.value("smtp_alert", defaults.smtp_alert),
             notify_priority_changes=settings.value("notify_priority_changes", defaults.notify_priority_changes),
         )
+        if own.vmac is not None or any(address.use_vmac for address in (*instance.addresses, *instance.excluded)):
+            instance = place_addresses(self.ctx, instance, settings, defaults.vmac_addr_prefix)
         return instance, settings
 
     # identity and role
@@ -320,6 +333,24 @@ class _Builder:
         self._warn("no-address", "there is no usable virtual address", self.node.statement_span)
         return True
 
+    def _vrf(self, interface: str | None) -> str | None:
+        setting = self.settings.get("vrf")
+        if setting is None:
+            return None
+        if interface is not None:
+            self._corrected("vrf", f"the VRF is that of {interface}: vrf is ignored")
+            return None
+        name = str(setting.value)
+        if not self.ctx.interface_exists(name):
+            self.ctx.refuse_all(
+                "unknown-interface",
+                f"there is no VRF `{name}`",
+                setting.node.arg_span(0),
+                hint=self.ctx.interface_hint(name),
+                kind=ConfigTestClass.WARNING,
+            )
+        return name
+
     def _track_source(self, interface: str | None) -> bool:
         if "track_src_ip" not in self.settings:
             return False
@@ -476,6 +507,7 @@ class _Builder:
                 if settings.value(name, 0):
                     self._corrected(name, f"strict mode has {name} 0, which is used")
             given |= {"lower_prio_delay_s": 0, "lower_prio_repeat": 0}
+        given |= extra_interfaces(settings, "garp_extra_if", "vmac_garp_intvl")
         return msgspec.structs.replace(default, **given) if given else default
 
     def _corrected(

@@ -18,6 +18,7 @@ from keepvip.config.model_remote import DbusService, SnmpAgent  # noqa: TC001
 from keepvip.config.model_script import Fifo, Script
 from keepvip.config.model_service import Balancing, VirtualServer
 from keepvip.config.model_track import TrackFile, TrackProcess  # noqa: TC001  (msgspec resolves annotations)
+from keepvip.config.model_vmac import Vmac  # noqa: TC001  (msgspec resolves annotations at run time when it decodes)
 
 __all__ = [
     "Authentication",
@@ -44,8 +45,8 @@ OWNER = 255
 """The priority of an address owner (RFC 9568 section 5.2.4)."""
 
 InstanceKey = tuple[int, int, str, str]
-"""(VRID, family, interface, destination): who an instance *is*, over reloads. The destination is the group; for unicast
-it is the source address, and empty means that there is no interface."""
+"""(VRID, family, interface, destination): who an instance *is*, over reloads. The destination is the group, with the
+kind of link that carries the addresses; for unicast it is the source address. No interface is empty."""
 
 
 class VirtualAddress(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -66,6 +67,8 @@ class VirtualAddress(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     peer: str | None = None
     """Point-to-point peer; its prefix length is `peer_prefix_len`."""
     peer_prefix_len: int | None = None
+    use_vmac: bool = False
+    """It is on a macvlan of its own on `dev`, one of the `address_vmacs` of the instance."""
     no_track: bool = False
     """The state of its interface does not matter, and its removal by somebody else is ignored."""
     nodad: bool = False
@@ -93,6 +96,10 @@ class GarpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     garp_interval_us: int = 0
     """Smallest gap between two gratuitous ARPs on one interface."""
     gna_interval_us: int = 0
+    extra_s: int = 0
+    """Period of one announcement on every macvlan that adverts do not leave by; 0 = none."""
+    extra_all: bool = False
+    """On every other interface too."""
 
 
 class Authentication(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -200,6 +207,14 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     name: str
     interface: str | None
     """None: unicast that leaves by the way that the routes say; every address then has an interface of its own."""
+    vmac: Vmac | None = None
+    """The link on top of `interface` that carries the addresses without a `dev`."""
+    vmac_xmit_base: bool = False
+    """Adverts are sent and received on `interface` all the same."""
+    address_vmacs: tuple[Vmac, ...] = ()
+    """Links of single addresses, those with `use_vmac`; one for each parent and MAC."""
+    vrf: str | None = None
+    """Without an interface: the VRF device whose routes the adverts follow."""
     family: int
     """4 or 6: the family of the adverts."""
     version: int
@@ -250,10 +265,25 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return not self.accept and self.priority != OWNER
 
     @property
+    def own_links(self) -> tuple[Vmac, ...]:
+        """Links that are made for it."""
+        return ((self.vmac,) if self.vmac is not None else ()) + self.address_vmacs
+
+    def link_of(self, address: VirtualAddress) -> Vmac | None:
+        """The link of our own that an address is on; None: it is on its `dev`, or on the interface."""
+        if address.dev is None:
+            return self.vmac
+        if not address.use_vmac:
+            return None
+        on_parent = [vmac for vmac in self.address_vmacs if vmac.parent == address.dev]
+        return next((vmac for vmac in on_parent if vmac.family == address.family), on_parent[0] if on_parent else None)
+
+    @property
     def key(self) -> InstanceKey:
         """Identity over a reload: not the name (vrrp-behaviour.md 16)."""
         if self.unicast is None:
-            return (self.vrid, self.family, self.interface or "", self.mcast_dst)
+            carrier = f" {self.vmac.kind}" if self.vmac is not None else ""
+            return (self.vrid, self.family, self.interface or "", self.mcast_dst + carrier)
         twin = f" {self.twin}" if self.twin else ""
         return (self.vrid, self.family, self.interface or "", f"unicast {self.source or ''}{twin}")
 

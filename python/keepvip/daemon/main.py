@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from keepvip.config.model import Config, GlobalDefs, Script
     from keepvip.engine import Engine
+    from keepvip.net.own_links import OwnLinks
     from keepvip.observe.log import LogPipe
     from keepvip.track.first import First
 
@@ -183,6 +184,7 @@ def _acquire(paths: Sequence[Path], *, already: int) -> tuple[PidFile, ...]:
 def _run(start: _Start, launch: background.Launch) -> int:
     """The part after going to the background. Raises `_StartRefusedError` when the engine cannot start."""
     from keepvip.engine import DEFAULT_RT_PRIORITY, Engine  # noqa: PLC0415  (not needed to refuse a configuration)
+    from keepvip.net.own_links import OwnLinks  # noqa: PLC0415
     from keepvip.track.first import look  # noqa: PLC0415
 
     defs = start.config.global_defs
@@ -195,11 +197,12 @@ def _run(start: _Start, launch: background.Launch) -> int:
     except OSError as error:
         needed = " (it needs root, or CAP_NET_ADMIN and CAP_NET_RAW)" if isinstance(error, PermissionError) else ""
         raise _StartRefusedError(_os_status(error), f"the engine cannot start: {_strerror(error)}{needed}") from error
+    own_links = OwnLinks()
     try:
         try:
             first = look(start.config)
             messages += first.messages
-            engine.apply(start.config, first.values)
+            engine.apply(start.config, first.values, own_links.prepare(start.config))
             for pid_file in start.pid_files:
                 pid_file.write()
             sinks = open_sinks(start.settings.log)
@@ -208,7 +211,7 @@ def _run(start: _Start, launch: background.Launch) -> int:
         pipe = install(sinks, start.settings.log.level)
         launch.report(ExitStatus.OK)
         try:
-            return _serve(start, engine, pipe, messages, first)
+            return _serve(start, engine, own_links, pipe, messages, first)
         except Exception:
             _log.critical("keepvip fails and stops", exc_info=True)
             return ExitStatus.SOFTWARE
@@ -216,6 +219,7 @@ def _run(start: _Start, launch: background.Launch) -> int:
             pipe.stop()
     finally:
         _end(engine, release=start.settings.release_on_stop)
+        own_links.close(remove=start.settings.release_on_stop)
 
 
 @contextlib.contextmanager
@@ -243,7 +247,9 @@ def _once(keyword: str, script: Script | None, timeout_s: int, defs: GlobalDefs)
     return run_once(keyword, script, timeout_s, defs)
 
 
-def _serve(start: _Start, engine: Engine, pipe: LogPipe, messages: Sequence[str], first: First) -> int:
+def _serve(
+    start: _Start, engine: Engine, own_links: OwnLinks, pipe: LogPipe, messages: Sequence[str], first: First
+) -> int:
     """Everything beside the engine, which is at work already."""
     import asyncio  # noqa: PLC0415  (this and the following: 60 ms, after the first advert)
 
@@ -265,6 +271,7 @@ def _serve(start: _Start, engine: Engine, pipe: LogPipe, messages: Sequence[str]
         settings,
         engine,
         start.loaded,
+        own_links=own_links,
         read=lambda: read(settings),
         plan=lambda old, new: plan(old, new).lines(),
         notifier=Notifier,

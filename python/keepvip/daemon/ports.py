@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import msgspec
 
     from keepvip.config.model import Config
+    from keepvip.config.model_vmac import VmacKey
     from keepvip.event import EngineSnapshot, Event, TrackKey, TrackValue
 
 __all__ = ["ENGINE_STOP_S", "EnginePort", "NotifierPort"]
@@ -26,7 +27,12 @@ class EnginePort(Protocol):
 
     notices: list[str]
 
-    def apply(self, config: Config, values: Mapping[TrackKey, TrackValue] | None = None) -> None:
+    def apply(
+        self,
+        config: Config,
+        values: Mapping[TrackKey, TrackValue] | None = None,
+        links: Mapping[VmacKey, str] | None = None,
+    ) -> None:
         """Takes over a configuration; unchanged instances are not touched. Raises ValueError, nothing changed then."""
 
     def track(self, kind: str, name: str, value: TrackValue) -> None:

@@ -23,6 +23,7 @@ from keepvip.daemon.statefiles import StateFiles
 from keepvip.daemon.sysctl import PromoteSecondaries
 from keepvip.daemon.systemd import Systemd
 from keepvip.event import EventsLost, Fatal, Notice, Stopped
+from keepvip.net.own_links import OwnLinks
 from keepvip.observe.feed import Feed
 from keepvip.observe.journal import Journal
 from keepvip.track.trackers import Trackers
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 __all__ = ["Service"]
 
 _log = logging.getLogger("keepvip.daemon")
+
+LINKS_SETTLE_S = 1.0
+"""After a reload, macvlans that nobody uses any more stay so long: the engine says goodbye on them."""
 
 NOTIFY_STOP_S = 1.0
 """How long stop notifications may take (vrrp-behaviour.md 13.2)."""
@@ -64,6 +68,7 @@ class Service:
         systemd: Systemd | None = None,
         sysctl: PromoteSecondaries | None = None,
         first: First | None = None,
+        own_links: OwnLinks | None = None,
     ) -> None:
         self.settings = settings
         self.engine = engine
@@ -78,6 +83,7 @@ class Service:
             loaded, read=read, plan=plan, apply=self._apply,
             refuse_errors=settings.refuse_errors, begun=self._systemd.reloading, done=self._reload_done,
         )  # fmt: skip
+        self.own_links = OwnLinks() if own_links is None else own_links
         self._make_notifier = notifier
         self._notifier: NotifierPort | None = None
         self.trackers = Trackers(engine.track, self.publish, first=first)
@@ -103,6 +109,8 @@ class Service:
         self.trackers.configure(self.config)
         self._sysctl.apply(_promoted(self.config))
         loop.add_reader(self.engine.fileno(), self.read_events)
+        self.own_links.on_change(self._links_changed)
+        self._watch_links(loop)
         self._install_signals(loop)
         self._say_ready()
         self.lag.start()
@@ -187,7 +195,14 @@ class Service:
         self.publish(Notice(seq=0, at_ns=time.time_ns(), mono_us=time.monotonic_ns() // 1000, level=level, text=text))
 
     def _apply(self, config: Config) -> None:
-        self.engine.apply(config, self.trackers.new_values(config))
+        try:
+            self.engine.apply(config, self.trackers.new_values(config), self.own_links.prepare(config))
+        except (ValueError, RuntimeError):
+            self.own_links.prepare(self.config)
+            raise
+        loop = asyncio.get_running_loop()
+        self._watch_links(loop)
+        loop.call_later(LINKS_SETTLE_S, self.own_links.settle)
         self.trackers.configure(config)
         self._event_log.configure(config)
         self._sysctl.apply(_promoted(config))
@@ -196,6 +211,16 @@ class Service:
         self.journal.retain(
             (instance.name for instance in config.instances), (group.name for group in config.sync_groups)
         )
+
+    def _watch_links(self, loop: asyncio.AbstractEventLoop) -> None:
+        news = self.own_links.fileno()
+        if news is not None:
+            loop.add_reader(news, self.own_links.read_news)
+
+    def _links_changed(self) -> None:
+        """A link has another name than the engine was told."""
+        with contextlib.suppress(RuntimeError):  # it has ended
+            self.engine.apply(self.config, None, self.own_links.names)
 
     def _reload_done(self, outcome: Outcome) -> None:
         findings.log_all(outcome.loaded.diagnostics)
@@ -240,6 +265,8 @@ class Service:
         else:
             self.engine.join()
         loop.remove_reader(self.engine.fileno())
+        if (news := self.own_links.fileno()) is not None:
+            loop.remove_reader(news)
         ends = [self.trackers.stop()]
         if self._notifier is not None:
             ends.append(self._notifier.stop(NOTIFY_STOP_S))

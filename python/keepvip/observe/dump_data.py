@@ -106,7 +106,7 @@ def _instance(instance: VrrpInstance, status: InstanceStatus, now_us: int) -> It
         yield f"   Master router = {status.master}"
         yield f"   Master priority = {status.master_priority}"
     if instance.interface is not None:
-        yield f"   Interface = {instance.interface}"
+        yield f"   Interface = {status.vmac or instance.interface}" + _carrier(instance, status)
     if instance.source is not None:
         yield f"   Using src_ip = {instance.source}"
     if instance.unicast is None:
@@ -149,10 +149,17 @@ def _instance(instance: VrrpInstance, status: InstanceStatus, now_us: int) -> It
         if addresses:
             yield f"   {title}"
             for address in addresses:
-                yield f"     {address_text(address, instance, installed=status.addresses_installed)}"
+                yield f"     {address_text(address, instance, status.links, installed=status.addresses_installed)}"
     yield from tracks_of(instance)
     yield from _notifications(instance.notify, smtp_alert=instance.smtp_alert)
     yield f"   Notify priority changes = {_truth(value=instance.notify_priority_changes)}"
+
+
+def _carrier(instance: VrrpInstance, status: InstanceStatus) -> str:
+    if instance.vmac is None:
+        return ""
+    where = ", xmit base i/f" if instance.vmac_xmit_base else ""
+    return f", {'vmac' if instance.vmac.kind == 'macvlan' else 'ipvlan'} on {instance.interface}{where}"
 
 
 def _group(group: SyncGroup, states: Sequence[State]) -> Iterator[str]:

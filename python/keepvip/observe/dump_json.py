@@ -75,8 +75,8 @@ def _data(instance: VrrpInstance, status: InstanceStatus) -> dict[str, Any]:
         "dont_track_primary": int(instance.dont_track_primary),
         "skip_check_adv_addr": int(instance.skip_check_adv_addr),
         "strict_mode": int(instance.strict),
-        "vmac_ifname": "",
-        "ifp_ifname": instance.interface or "",
+        "vmac_ifname": status.vmac or "",
+        "ifp_ifname": status.vmac or instance.interface or "",
         "master_priority": status.master_priority or 0,
         "last_transition": status.last_transition_ns // 1000 / 1_000_000,
         "garp_delay": garp.delay_s,
@@ -106,7 +106,9 @@ def _data(instance: VrrpInstance, status: InstanceStatus) -> dict[str, Any]:
     }
     for key, addresses in (("vips", instance.addresses), ("evips", instance.excluded)):
         if addresses:
-            data[key] = [address_text(one, instance, installed=status.addresses_installed) for one in addresses]
+            data[key] = [
+                address_text(one, instance, status.links, installed=status.addresses_installed) for one in addresses
+            ]
     for key, kind in (("track_ifp", "interface"), ("track_script", "script"), ("track_process", "process")):
         names = [track.name for track in instance.tracks if track.kind == kind]
         if names:

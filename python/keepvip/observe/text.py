@@ -88,6 +88,7 @@ _REASONS: dict[str, Callable[[Evidence], str]] = {
     Reason.NO_SOURCE_ADDRESS: lambda e: f"{_interface(e)} has no address to send from",
     Reason.TRACK_FAILED: lambda e: f"its tracked {e.get('track') or 'thing'} has failed",
     Reason.NO_PEER: lambda _e: "it has no unicast_peer",
+    Reason.VMAC_UNUSABLE: lambda e: f"its own link on {_interface(e)} does not exist or is down",
     Reason.FAULT_CLEARED: lambda _e: "no fault left",
     Reason.LATE_WAKEUP: lambda e: f"{_late(e)}, so another router may be master by now",
     Reason.CONFIG_CHANGE: lambda _e: "the configuration changed",

@@ -34,7 +34,7 @@ pub struct PublishedStatus {
     /// Its state.
     pub state: State,
     /// Its faults, as bits of [`Faults`].
-    pub faults: u8,
+    pub faults: u16,
     /// Configured priority.
     pub base_priority: u8,
     /// Effective priority.
@@ -104,15 +104,16 @@ fn encode(status: &RouterStatus) -> [u64; WORDS] {
             (6, (bits >> 64) as u64, bits as u64)
         }
     };
+    let [faults_low, faults_high] = status.faults.bits().to_le_bytes();
     words[0] = u64::from_le_bytes([
         status.state as u8,
-        status.faults.bits(),
+        faults_low,
         status.base_priority,
         status.priority,
         status.master_priority,
         family,
         u8::from(status.addresses_installed),
-        0,
+        faults_high,
     ]);
     words[1] = high;
     words[2] = low;
@@ -139,13 +140,13 @@ fn encode(status: &RouterStatus) -> [u64; WORDS] {
 fn decode(words: &[u64; WORDS]) -> PublishedStatus {
     let [
         state,
-        faults,
+        faults_low,
         base_priority,
         priority,
         master_priority,
         family,
         installed,
-        _,
+        faults_high,
     ] = words[0].to_le_bytes();
     let master = match family {
         4 => Some(IpAddr::V4(Ipv4Addr::from(words[2] as u32))),
@@ -164,7 +165,7 @@ fn decode(words: &[u64; WORDS]) -> PublishedStatus {
             3 => State::Fault,
             _ => State::Init,
         },
-        faults,
+        faults: u16::from_le_bytes([faults_low, faults_high]),
         base_priority,
         priority,
         master: master.map(|addr| (addr, master_priority)),
@@ -204,7 +205,7 @@ impl PublishedStatus {
 }
 
 /// Names of a set of faults given as bits.
-pub fn fault_names(bits: u8) -> impl Iterator<Item = &'static str> {
+pub fn fault_names(bits: u16) -> impl Iterator<Item = &'static str> {
     Faults::NAMES
         .into_iter()
         .filter(move |(fault, _)| bits & fault.bits() != 0)
@@ -307,7 +308,7 @@ mod tests {
     fn status(n: u64) -> RouterStatus {
         RouterStatus {
             state: State::Master,
-            faults: Faults::INTERFACE_DOWN,
+            faults: Faults::INTERFACE_DOWN.with(Faults::VMAC, true),
             base_priority: 100,
             priority: 99,
             master: Some("2001:db8::17".parse().unwrap()),
@@ -333,7 +334,10 @@ mod tests {
         block.publish(&status(12));
         let read = block.read();
         assert_eq!(read.state, State::Master);
-        assert_eq!(read.fault_names().collect::<Vec<_>>(), ["interface_down"]);
+        assert_eq!(
+            read.fault_names().collect::<Vec<_>>(),
+            ["interface_down", "vmac_unusable"]
+        );
         assert_eq!(read.master, Some(("2001:db8::17".parse().unwrap(), 7)));
         assert_eq!(
             (read.next_deadline, read.last_transition),

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use keepvip_proto::time::Duration;
 use keepvip_proto::vrrp::auth_hmac::{HmacConfig, HmacKey, HmacMode};
-use keepvip_proto::vrrp::config::{Family, GarpConfig, IfName, OldChecksum, Peer, RouterConfig, Unicast, Version, Vip};
+use keepvip_proto::vrrp::config::{
+    Family, GarpConfig, IfName, OldChecksum, Peer, RouterConfig, Unicast, Version, Vip, Vmac,
+};
 use keepvip_proto::vrrp::track::{Track, TrackTarget, TrackValue};
 use keepvip_proto::wire::rtnl::AddressFlags;
 use pyo3::prelude::*;
@@ -19,6 +21,7 @@ use crate::error::Error;
 )]
 pub(crate) struct Instance {
     interface: Option<String>,
+    vrf: Option<String>,
     family: u8,
     version: u8,
     vrid: u8,
@@ -45,6 +48,28 @@ pub(crate) struct Instance {
     addresses: Vec<Address>,
     excluded: Vec<Address>,
     garp: Garp,
+}
+
+/// Links of our own that carry the addresses of an instance: that of the instance (name, whether adverts use it, whether
+/// their source address is on it), and those of single addresses.
+pub(crate) type PyLinks = (Option<(String, bool, bool)>, Vec<String>);
+
+/// Puts the addresses of a router on links of our own.
+pub(crate) fn put_on_links(router: &mut RouterConfig, (own, single): PyLinks) -> Result<(), Error> {
+    router.vmac = own
+        .map(|(name, adverts, own_source)| {
+            Ok::<_, Error>(Vmac {
+                link: interface("vmac", &name)?,
+                adverts,
+                own_source,
+            })
+        })
+        .transpose()?;
+    router.address_links = single
+        .iter()
+        .map(|name| interface("vmac", name))
+        .collect::<Result<_, _>>()?;
+    Ok(())
 }
 
 /// What is tracked: an interface by its name, anything else by the number that `keepvip.engine` gave it.
@@ -170,6 +195,8 @@ struct Garp {
     lower_prio_repeat: u16,
     garp_interval_us: u64,
     gna_interval_us: u64,
+    extra_s: u64,
+    extra_all: bool,
 }
 
 impl TryFrom<Instance> for RouterConfig {
@@ -187,6 +214,9 @@ impl TryFrom<Instance> for RouterConfig {
         Ok(Self {
             netns: 0,
             interface: optional("interface", instance.interface.as_deref(), interface)?,
+            vmac: None,
+            address_links: Vec::new(),
+            vrf: optional("vrf", instance.vrf.as_deref(), interface)?,
             family: match instance.family {
                 4 => Family::V4,
                 6 => Family::V6,
@@ -293,6 +323,8 @@ const fn garp(from: &Garp) -> GarpConfig {
         lower_prio_repeat: from.lower_prio_repeat,
         garp_interval: Duration::from_micros(from.garp_interval_us),
         gna_interval: Duration::from_micros(from.gna_interval_us),
+        extra_interval: Duration::from_secs(from.extra_s),
+        extra_all: from.extra_all,
     }
 }
 

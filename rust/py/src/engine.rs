@@ -10,7 +10,7 @@ use keepvip_proto::vrrp::config::RouterConfig;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-use crate::config::{self, Instance, PyTrack, Value};
+use crate::config::{self, Instance, PyLinks, PyTrack, Value};
 use crate::error::Error;
 use crate::{event, status};
 
@@ -67,11 +67,12 @@ impl Engine {
         self.engine.notices().to_vec()
     }
 
-    #[pyo3(signature = (*, changes, tracks, groups, epoch, clear_residue, hold_until_us))]
+    #[pyo3(signature = (*, changes, tracks, links, groups, epoch, clear_residue, hold_until_us))]
     fn apply(
         &self,
         changes: Vec<PyChange>,
         mut tracks: HashMap<u32, Vec<PyTrack>>,
+        mut links: HashMap<u32, PyLinks>,
         groups: Vec<Vec<u32>>,
         epoch: u32,
         clear_residue: bool,
@@ -82,7 +83,8 @@ impl Engine {
             .into_iter()
             .map(|change| {
                 let tracks = tracks.remove(&change.1).unwrap_or_default();
-                self::change(change, tracks)
+                let links = links.remove(&change.1);
+                self::change(change, tracks, links)
             })
             .collect::<Result<Vec<_>, _>>()?;
         let mut blocks = lock(&self.blocks);
@@ -172,10 +174,13 @@ impl Engine {
     }
 }
 
-fn change((kind, slot, instance): PyChange, tracks: Vec<PyTrack>) -> Result<Change, Error> {
+fn change((kind, slot, instance): PyChange, tracks: Vec<PyTrack>, links: Option<PyLinks>) -> Result<Change, Error> {
     let router = |instance: Instance| -> Result<_, Error> {
         let mut config = RouterConfig::try_from(instance)?;
         config.tracks = tracks.into_iter().map(config::track).collect::<Result<_, _>>()?;
+        if let Some(links) = links {
+            config::put_on_links(&mut config, links)?;
+        }
         Ok(Box::new(config))
     };
     match (kind.as_str(), instance) {

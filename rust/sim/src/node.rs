@@ -144,6 +144,7 @@ impl Node {
             announces: true,
             mac: [2, 0, 0, 0, octet(lan & 0xff), octet(self.id)],
             mtu: 1500,
+            master: 0,
             router: false,
         };
         self.core.handle_link(fact);

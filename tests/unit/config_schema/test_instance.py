@@ -300,31 +300,10 @@ def test_authentication_header(compiled: Compile) -> None:
     assert "authentication-ignored" in codes(over_ipv6)
 
 
-REFUSED = [
-    "use_vmac",
-    "use_vmac_addr",
-    "use_ipvlan",
-    "virtual_ipaddress {\n192.0.2.3 use_vmac\n}",
-]
-
-
-@pytest.mark.parametrize("lines", REFUSED)
-def test_what_would_be_wrong_on_the_wire_refuses_the_instance_and_no_other(compiled: Compile, lines: str) -> None:
-    other = f"vrrp_instance b {{\ninterface eth0\nvirtual_router_id 6\n{V4}}}\n"
-    result = compiled(file(lines) + other)
-    assert result.config is not None
-    assert [instance.name for instance in result.config.instances] == ["b"]
-    assert not result.clean
-    errors = [found for found in result.diagnostics if found.severity is Severity.ERROR]
-    assert {found.code for found in errors} == {"not-supported-yet"}
-    assert "the instance is refused" in errors[0].message
-
-
 @pytest.mark.parametrize(
     "lines",
     [
         "virtual_routes {\n192.0.2.0/24 via 192.0.2.9\n}",
-        "vmac_xmit_base",
     ],
 )
 def test_what_can_be_left_out_is_a_warning(compiled: Compile, lines: str) -> None:

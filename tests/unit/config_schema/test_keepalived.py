@@ -34,14 +34,6 @@ pytestmark = [
 ]
 
 REASONS: list[tuple[str, str]] = [
-    (
-        r"vrrp_instance\.(use_vmac|use_vmac_addr|use_ipvlan)",
-        "refused, not run wrongly",
-    ),
-    (
-        r"vrrp_instance\.(vmac_xmit_base|vrf)",
-        "meaning not supported yet",
-    ),
     (r"global_defs\.smtp_server word", "a name is resolved when a mail is sent, so that DNS cannot hold up the start"),
     (r"global_defs\.smtp_helo_name $", "2.2.7 says nothing about a missing name"),
     (r"\.user root :root|script_user root :root", "newer than 2.2.7"),

@@ -88,6 +88,8 @@ def allowed_codes(place: Place, args: list[str]) -> set[str]:
         codes.add("invalid-value")
     if keyword.name == "vrrp_sync_group":
         codes.add("empty-group")
+    if keyword.name == "use_ipvlan":
+        codes |= {"missing-argument"}
     if keyword.name == "vrrp_instance":
         codes |= {"missing-interface"}
     return codes

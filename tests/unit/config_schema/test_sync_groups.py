@@ -75,7 +75,7 @@ def test_a_misspelt_member_gets_a_suggestion(compiled: Compile) -> None:
 
 
 def test_a_member_that_cannot_be_run_is_named(compiled: Compile) -> None:
-    text = instances("a", "b", "c").replace("virtual_router_id 3\n", "virtual_router_id 3\nuse_vmac\n")
+    text = instances("a", "b", "c").replace("virtual_router_id 3\n", "virtual_router_id 3\nuse_ipvlan\n")
     result = compiled(group("g", "a", "b", "c") + text)
     assert members(result) == {"g": ("a", "b")}
     (found,) = [found for found in result.diagnostics if found.code == "unknown-member"]

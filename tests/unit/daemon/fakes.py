@@ -17,6 +17,8 @@ from . import make
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from keepvip.config.model_vmac import VmacKey
+
 
 def now() -> dict[str, int]:
     """Sequence number and times of an event that happens now."""
@@ -38,7 +40,13 @@ class FakeEngine:
         self._events: list[Event] = []
         self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
-    def apply(self, config: Config, values: Mapping[TrackKey, TrackValue] | None = None) -> None:
+    def apply(
+        self,
+        config: Config,
+        values: Mapping[TrackKey, TrackValue] | None = None,
+        links: Mapping[VmacKey, str] | None = None,
+    ) -> None:
+        del links
         if self.refuse is not None:
             raise ValueError(self.refuse)
         self.applied.append(config)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keepvip.config.keyword import Arg, Block, Keyword, not_yet, table
+from keepvip.config.keyword import Arg, Block, Keyword, table
 from keepvip.config.keywords.arguments import IFNAME, NAME
 
 _PREFIX = Arg("prefix", "ADDRESS[/PREFIX]")
@@ -62,7 +62,6 @@ VIRTUAL_ADDRESSES = Block(
             "off",
             "C",
             "2.3.0",
-            not_yet("virtual MAC", "the address would be announced with the MAC of the interface", refuses=True),
         ),
     ),
     (_PREFIX,),

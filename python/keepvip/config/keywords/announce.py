@@ -5,7 +5,6 @@ from __future__ import annotations
 from keepvip.config.keyword import Arg, Keyword, deprecated, not_yet
 from keepvip.config.keywords.arguments import ALL, BOOL, COUNT_0, GARP_SECONDS, IFNAME, REPEAT, SCRIPT, SECONDS_U32
 from keepvip.config.keywords.notify import NOTIFY, NOTIFY_ANY, SMTP_ALERT
-from keepvip.config.keywords.transport import VMAC
 
 GARP = (
     Keyword(
@@ -62,7 +61,6 @@ GARP = (
         "vrrp_garp_extra_if (0)",
         "C",
         "2.2.3",
-        not_yet(VMAC, "nothing is announced on other interfaces"),
         missing_ignored=True,
     ),
     Keyword(

@@ -18,7 +18,6 @@ from keepvip.config.keywords.arguments import (
 )
 
 _TABLE = Arg("word", "TABLE", optional=True)
-_VMAC = "virtual MAC"
 _PRIORITY = Arg("int", "PRIORITY", low=-2_147_483_648, high=2_147_483_647)
 _DELAY = Arg("seconds", "SECONDS", low=1_000, high=4_294_967_295, unit="seconds")
 
@@ -120,7 +119,6 @@ VRRP = (
         "0: off",
         "C",
         "2.2.3",
-        not_yet(_VMAC, "nothing is announced on other interfaces"),
         missing_ignored=True,
     ),
     Keyword(
@@ -218,8 +216,7 @@ VRRP = (
         "vrrp",
         "C",
         "2.2.0",
-        not_yet(_VMAC),
-        "first",
+        duplicates="first",
     ),
     Keyword(
         "vmac_addr_prefix",
@@ -228,8 +225,7 @@ VRRP = (
         "vmac_prefix",
         "C",
         "2.3.0",
-        not_yet(_VMAC),
-        "first",
+        duplicates="first",
     ),
     Keyword(
         "iproute_usr_dir",

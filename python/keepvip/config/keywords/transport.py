@@ -5,9 +5,6 @@ from __future__ import annotations
 from keepvip.config.keyword import Arg, Block, Keyword, not_yet, table
 from keepvip.config.keywords.arguments import ADDRESS, BOOL
 
-VMAC = "virtual MAC"
-_WRONG_MAC = "its addresses would be announced with the MAC of the interface instead of the virtual one"
-
 UNICAST_PEERS = Block(
     "unicast_peer",
     "entries",
@@ -122,7 +119,6 @@ TRANSPORT = (
         "off; name vrrp.VRID",
         "A",
         "1.2.3",
-        not_yet(VMAC, _WRONG_MAC, refuses=True),
     ),
     Keyword(
         "vmac_xmit_base",
@@ -131,7 +127,6 @@ TRANSPORT = (
         "off",
         "B",
         "1.2.10",
-        not_yet(VMAC),
     ),
     Keyword(
         "use_vmac_addr",
@@ -140,7 +135,6 @@ TRANSPORT = (
         "off",
         "C",
         "2.3.0",
-        not_yet(VMAC, _WRONG_MAC, refuses=True),
     ),
     Keyword(
         "use_ipvlan",
@@ -149,7 +143,6 @@ TRANSPORT = (
         "off; bridge",
         "C",
         "2.0.17",
-        not_yet("ipvlan", "its addresses would be on the parent interface", refuses=True),
     ),
     Keyword(
         "dont_track_primary",

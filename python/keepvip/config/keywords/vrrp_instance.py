@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keepvip.config.keyword import Arg, Block, Keyword, deprecated, no_op, not_yet, table
+from keepvip.config.keyword import Arg, Block, Keyword, deprecated, no_op, table
 from keepvip.config.keywords.addresses import VIRTUAL_ADDRESSES
 from keepvip.config.keywords.announce import GARP, NOTIFICATION
 from keepvip.config.keywords.arguments import BOOL, BYTES, IFNAME
@@ -65,7 +65,6 @@ _ROLE = (
         "none",
         "C",
         "2.2.5",
-        not_yet("vrf", "the adverts leave by the main routing table"),
     ),
     Keyword(
         "nopreempt",

@@ -22,6 +22,7 @@ pub(super) fn link(netns: NetnsId, link: &rtnl::LinkMessage) -> LinkFact {
             .and_then(|address| address.mac())
             .map_or([0; 6], |mac| mac.0),
         mtu: link.mtu.unwrap_or(0),
+        master: link.master.unwrap_or(0),
         router: link.ipv6_forwarding.unwrap_or(false),
     }
 }

@@ -142,6 +142,9 @@ pub fn router(interface: &str, vrid: u8, priority: u8) -> RouterConfig {
     RouterConfig {
         netns: 0,
         interface: IfName::new(interface),
+        vmac: None,
+        address_links: vec![],
+        vrf: None,
         family: Family::V4,
         version: Version::V3,
         vrid,

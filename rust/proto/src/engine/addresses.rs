@@ -149,6 +149,7 @@ impl Core {
         let router = self.router(slot)?;
         match router.config.vips.get(index)?.dev {
             Some(name) => self.facts.by_name(router.config.netns, name),
+            None if router.config.vmac.is_some() => router.vmac,
             None => router.interface,
         }
     }
@@ -270,21 +271,23 @@ impl Core {
     pub(super) fn clear_residue(&mut self) {
         for index in 0..self.vips.len() {
             let (addr, slot, vip) = self.vips[index];
-            let Some(interface) = self.vip_interface(slot, vip as usize) else {
+            let Some(router) = self.router(slot).filter(|router| router.state() == State::Init) else {
                 continue;
             };
-            let Some(router) = self.router(slot) else {
-                continue;
-            };
+            let place = self.vip_interface(slot, vip as usize);
             let vip = router.config.vips[vip as usize];
-            if router.state() == State::Init && self.facts.holds(interface, addr, vip.prefix_len) {
-                self.queue_address(AddressOp {
-                    slot,
-                    interface,
-                    vip,
-                    install: false,
-                    orphan: true,
-                });
+            // Before it had a link of its own they were on the interface below.
+            let below = router.base.filter(|&base| vip.dev.is_none() && place != Some(base));
+            for interface in place.into_iter().chain(below) {
+                if self.facts.holds(interface, addr, vip.prefix_len) {
+                    self.queue_address(AddressOp {
+                        slot,
+                        interface,
+                        vip,
+                        install: false,
+                        orphan: true,
+                    });
+                }
             }
         }
     }

@@ -76,7 +76,8 @@ impl Core {
             }
         }
         let still_master = kind != Kind::Current || matches!(router.phase, Phase::Master(_));
-        let reachable = router.interface.is_some() || router.config.interface.is_none();
+        let anywhere = router.config.interface.is_none() && router.config.vrf.is_none();
+        let reachable = router.interface.is_some() || anywhere;
         if !still_master || !reachable || router.source.is_none() || index >= router.frames.len() {
             return false;
         }

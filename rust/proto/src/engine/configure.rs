@@ -207,6 +207,8 @@ impl Core {
             };
             let config = &router.config;
             let mut names: Vec<(NetnsId, IfName)> = config.interface.iter().map(|&name| (config.netns, name)).collect();
+            let below = [config.vmac.map(|vmac| vmac.link), config.vrf];
+            names.extend(below.into_iter().flatten().map(|name| (config.netns, name)));
             names.extend(
                 config
                     .vips

@@ -144,9 +144,38 @@ impl Core {
             master.refresh_at = Some(now + garp.refresh);
             rounds = rounds.max(garp.refresh_repeat);
         }
+        let extra = master.extra_at.is_some_and(|at| at <= now);
+        if extra {
+            master.extra_at = Some(now + garp.extra_interval);
+        }
         if rounds > 0 {
             self.announcer.add(slot, rounds);
         }
+        if extra {
+            self.queue_extras(slot);
+        }
+    }
+
+    /// One address on each interface whose place in the switches' tables adverts do not keep alive.
+    fn queue_extras(&mut self, slot: Slot) {
+        let Some(router) = self.router(slot) else {
+            return;
+        };
+        let mut told = Vec::new();
+        for (index, held) in (0..).zip(&router.held) {
+            let Some(on) = held.on.filter(|on| held.present && Some(*on) != router.interface) else {
+                continue;
+            };
+            let own = Some(on) == router.vmac
+                || self
+                    .facts
+                    .link(on)
+                    .is_some_and(|link| router.config.address_links.contains(&link.name));
+            if (own || router.config.garp.extra_all) && !told.iter().any(|(known, _)| *known == on) {
+                told.push((on, index));
+            }
+        }
+        self.extras.extend(told.into_iter().map(|(_, index)| (slot, index)));
     }
 }
 

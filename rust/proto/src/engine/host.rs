@@ -128,11 +128,20 @@ impl Core {
         let Some(router) = self.router(slot) else {
             return;
         };
-        let interface = router
-            .config
-            .interface
-            .and_then(|name| self.facts.by_name(router.config.netns, name));
-        if interface != router.interface {
+        let config = &router.config;
+        let find = |name| self.facts.by_name(config.netns, name);
+        let base = config.interface.or(config.vrf).and_then(find);
+        let vmac = config.vmac.and_then(|vmac| find(vmac.link));
+        let interface = if config.vmac.is_some_and(|vmac| vmac.adverts) {
+            vmac
+        } else {
+            base
+        };
+        if let Some(router) = self.router_mut(slot) {
+            router.base = base;
+            router.vmac = vmac;
+        }
+        if self.router(slot).is_some_and(|router| interface != router.interface) {
             self.change_interface(slot, interface);
         }
         self.look_at_source(slot);
@@ -158,7 +167,12 @@ impl Core {
             return Faults::NONE;
         };
         let config = &router.config;
-        let link = router.interface.and_then(|id| self.facts.link(id));
+        let link = router.base.and_then(|id| self.facts.link(id));
+        let vmac_down = !config.dont_track_primary
+            && !router
+                .vmac
+                .and_then(|id| self.facts.link(id))
+                .is_some_and(|link| link.up);
         let usable = |index: usize| {
             let link = self.vip_interface(slot, index).and_then(|id| self.facts.link(id));
             link.is_some_and(|link| link.up)
@@ -169,14 +183,21 @@ impl Core {
             .enumerate()
             .any(|(index, vip)| vip.dev.is_some() && !vip.no_track && !usable(index));
         let source_gone = config.track_source
-            && router.interface.zip(config.source).is_some_and(|(id, source)| {
+            && router.base.zip(config.source).is_some_and(|(id, source)| {
                 !self
                     .facts
                     .addresses(id)
                     .any(|fact| fact.addr == source && !fact.unusable)
             });
         Faults::NONE
-            .with(Faults::INTERFACE_MISSING, link.is_none() && config.interface.is_some())
+            .with(
+                Faults::INTERFACE_MISSING,
+                link.is_none() && (config.interface.is_some() || config.vrf.is_some()),
+            )
+            .with(
+                Faults::VMAC,
+                config.vmac.is_some() && (router.vmac.is_none() || vmac_down),
+            )
             .with(Faults::NO_PEER, router.destinations() == 0)
             .with(
                 Faults::INTERFACE_DOWN,

@@ -214,6 +214,8 @@ pub struct Core {
     farewell: Option<Box<Farewell>>,
     /// Unicast routers whose own address is to be announced.
     sources: Vec<Slot>,
+    /// Single addresses to announce on links that adverts do not leave by, as positions in their routers.
+    extras: Vec<(Slot, u32)>,
     address_ops: VecDeque<AddressOp>,
     membership_ops: VecDeque<MembershipOp>,
     events: VecDeque<Event>,
@@ -259,6 +261,7 @@ impl Core {
             adverts: VecDeque::new(),
             farewell: None,
             sources: Vec::new(),
+            extras: Vec::new(),
             address_ops: VecDeque::new(),
             membership_ops: VecDeque::new(),
             events: VecDeque::new(),

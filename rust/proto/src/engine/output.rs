@@ -29,6 +29,9 @@ impl Core {
         if let Some(tx) = self.announce_source(buffer) {
             return Some(tx);
         }
+        if let Some(tx) = self.announce_extra(buffer) {
+            return Some(tx);
+        }
         self.announcer.begin();
         let mut looked_at = 0;
         while looked_at < self.announcer.len() {
@@ -117,6 +120,41 @@ impl Core {
         None
     }
 
+    /// Keeps switches from forgetting where the addresses of a link are (`garp_extra_if`).
+    fn announce_extra(&mut self, buffer: &mut [u8]) -> Option<AnnounceTx> {
+        while let Some((slot, index)) = self.extras.pop() {
+            let index = index as usize;
+            let Some((router, place)) = self.router(slot).zip(self.vip_interface(slot, index)) else {
+                continue;
+            };
+            let holds = router.held.get(index).is_some_and(|held| held.wanted && held.present);
+            let vip = router.config.vips.get(index).filter(|_| holds).copied();
+            let link = self.facts.link(place).copied();
+            let (Some(vip), Some(link)) = (vip, link.filter(|link| link.up && link.announces && link.mac != [0; 6]))
+            else {
+                continue;
+            };
+            let Ok(len) = emit(vip.addr, &link, buffer) else {
+                continue;
+            };
+            let family = Family::of(&vip.addr);
+            if let Some(router) = self.router_mut(slot) {
+                match family {
+                    Family::V4 => router.stats.garp_sent += 1,
+                    Family::V6 => router.stats.na_sent += 1,
+                }
+            }
+            self.mark_dirty(slot);
+            return Some(AnnounceTx {
+                slot,
+                interface: link.id,
+                len,
+                family,
+            });
+        }
+        None
+    }
+
     /// The next report.
     pub fn poll_event(&mut self) -> Option<Event> {
         let event = self.events.pop_front();
@@ -160,7 +198,7 @@ impl Core {
     /// When [`Self::poll_announce`] has something to give; the past means now.
     #[must_use]
     pub fn next_announcement(&self) -> Option<Instant> {
-        if self.sources.is_empty() {
+        if self.sources.is_empty() && self.extras.is_empty() {
             self.announcer.next_at()
         } else {
             Some(Instant::ZERO)
@@ -173,8 +211,9 @@ impl Core {
             return;
         };
         // Priority 0 cannot leave by an interface that is down, and nobody needs to be told (`vrrp-behaviour.md` 4).
-        let hopeless =
-            router.faults.contains(Faults::INTERFACE_DOWN) || router.faults.contains(Faults::INTERFACE_MISSING);
+        let hopeless = [Faults::INTERFACE_DOWN, Faults::INTERFACE_MISSING, Faults::VMAC]
+            .into_iter()
+            .any(|fault| router.faults.contains(fault));
         let failing = errno != 0 && !hopeless;
         if core::mem::replace(&mut router.send_failing, failing) != failing && failing {
             self.report(now, EventKind::SendFailed { slot, errno });

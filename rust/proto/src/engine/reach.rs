@@ -33,9 +33,17 @@ impl Core {
             },
             ..key
         };
+        let vrf = Key {
+            interface: IfId {
+                netns: rx.interface.netns,
+                index: self.facts.link(rx.interface).map_or(0, |link| link.master),
+            },
+            ..key
+        };
         let ours = |router: &Router| router.config.unicast.is_some() && router.source == Some(rx.destination);
         let candidates = || {
             self.chain(key)
+                .chain(self.chain(vrf))
                 .chain(self.chain(anywhere))
                 .filter(|(_, router)| ours(router))
         };
@@ -58,7 +66,8 @@ impl Core {
         };
         let config = &router.config;
         let source = config.source.or_else(|| {
-            let interface = router.interface?;
+            let own = config.vmac.is_some_and(|vmac| vmac.own_source);
+            let interface = if own { router.vmac } else { router.base }?;
             let virtual_one = |addr: &IpAddr| self.vips.binary_search_by(|(vip, _, _)| vip.cmp(addr)).is_ok();
             self.facts.source(interface, config.family, virtual_one).or_else(|| {
                 // An owner's virtual address is its real one; it may have no other.
@@ -169,7 +178,7 @@ impl Router {
     /// Under what packets for it are looked up; `None` while its interface does not exist.
     pub(super) fn key(&self) -> Option<Key> {
         let config = &self.config;
-        let interface = match config.interface {
+        let interface = match config.interface.or(config.vrf) {
             Some(_) => self.interface?,
             None => IfId {
                 netns: config.netns,

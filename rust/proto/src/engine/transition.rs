@@ -108,6 +108,7 @@ impl Core {
             second_batch_at: (!garp.delay.is_zero()).then(|| now + garp.delay),
             refresh_at: (!garp.refresh.is_zero()).then(|| now + garp.delay + garp.refresh),
             lower_prio_batch_at: None,
+            extra_at: (!garp.extra_interval.is_zero()).then(|| now + garp.extra_interval),
             listening: false,
             seat: None,
             clash: None,

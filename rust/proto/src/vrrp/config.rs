@@ -61,6 +61,18 @@ impl Vip {
     }
 }
 
+/// A link of our own on top of a router's interface, a macvlan with the virtual MAC or an ipvlan, that carries its
+/// addresses (`vrrp-behaviour.md` 11). Others make it, and make it again when it goes; here it is a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Vmac {
+    /// Name of the link.
+    pub link: IfName,
+    /// Adverts are sent and received on it, else on the interface below it (`vmac_xmit_base`).
+    pub adverts: bool,
+    /// Adverts have a source address of the link, else one of the interface below it.
+    pub own_source: bool,
+}
+
 /// When and how often gratuitous ARP / unsolicited NA are sent (`vrrp-behaviour.md` 2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct GarpConfig {
@@ -80,6 +92,10 @@ pub struct GarpConfig {
     pub garp_interval: Duration,
     /// Least gap between two NAs on an interface; zero means at once.
     pub gna_interval: Duration,
+    /// Interval of one announcement on each link of our own that adverts do not leave by; zero means none.
+    pub extra_interval: Duration,
+    /// On every other interface with an address too.
+    pub extra_all: bool,
 }
 
 impl Default for GarpConfig {
@@ -93,6 +109,8 @@ impl Default for GarpConfig {
             lower_prio_repeat: 5,
             garp_interval: Duration::ZERO,
             gna_interval: Duration::ZERO,
+            extra_interval: Duration::ZERO,
+            extra_all: false,
         }
     }
 }
@@ -143,6 +161,12 @@ pub struct RouterConfig {
     pub netns: NetnsId,
     /// Interface that adverts use; a unicast router can do without.
     pub interface: Option<IfName>,
+    /// The link on top of it that carries the addresses.
+    pub vmac: Option<Vmac>,
+    /// Links of our own that carry single addresses, those that name them as their `dev`.
+    pub address_links: Vec<IfName>,
+    /// Without an interface: the VRF device whose routes adverts follow.
+    pub vrf: Option<IfName>,
     /// Address family of the adverts.
     pub family: Family,
     /// Protocol version.

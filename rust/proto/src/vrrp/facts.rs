@@ -199,6 +199,7 @@ mod tests {
             announces: true,
             mac: [2, 0, 0, 0, 0, 1],
             mtu: 1500,
+            master: 0,
             router: false,
         }
     }

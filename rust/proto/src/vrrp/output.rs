@@ -102,6 +102,8 @@ pub struct LinkFact {
     pub mac: [u8; 6],
     /// Largest IP packet.
     pub mtu: u32,
+    /// Index of the bridge, bond or VRF that it belongs to, 0 without.
+    pub master: u32,
     /// The host forwards IPv6 on it: neighbour advertisements carry the router flag.
     pub router: bool,
 }

@@ -60,6 +60,8 @@ pub enum Reason {
     TrackFailed,
     /// A unicast router has no peer.
     NoPeer,
+    /// The macvlan or ipvlan of the router does not exist or is down.
+    VmacUnusable,
     /// The last fault has gone.
     FaultCleared,
     /// We woke so late that a peer must have taken over (`timer_expired_backup`).
@@ -93,6 +95,7 @@ impl Reason {
             Self::NoSourceAddress => "no_source_address",
             Self::TrackFailed => "track_failed",
             Self::NoPeer => "no_peer",
+            Self::VmacUnusable => "vmac_unusable",
             Self::FaultCleared => "fault_cleared",
             Self::LateWakeup => "late_wakeup",
             Self::ConfigChange => "config_change",
@@ -105,7 +108,7 @@ impl Reason {
 
 /// What keeps a router from being master; a set, recomputed from facts and never counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
-pub struct Faults(u8);
+pub struct Faults(u16);
 
 impl Faults {
     /// Nothing is wrong.
@@ -126,9 +129,11 @@ impl Faults {
     pub const WAITING: Self = Self(64);
     /// A unicast router has no peer.
     pub const NO_PEER: Self = Self(128);
+    /// The router's own macvlan or ipvlan does not exist or is down.
+    pub const VMAC: Self = Self(256);
 
     /// Every member with its stable name.
-    pub const NAMES: [(Self, &'static str); 8] = [
+    pub const NAMES: [(Self, &'static str); 9] = [
         (Self::INTERFACE_MISSING, "interface_missing"),
         (Self::INTERFACE_DOWN, "interface_down"),
         (Self::ADDRESS_INTERFACE, "address_interface_down"),
@@ -137,6 +142,7 @@ impl Faults {
         (Self::TRACK, "track_failed"),
         (Self::WAITING, "waiting_for_first_result"),
         (Self::NO_PEER, "no_peer"),
+        (Self::VMAC, "vmac_unusable"),
     ];
 
     /// True when nothing is wrong.
@@ -165,7 +171,7 @@ impl Faults {
 
     /// The set as bits.
     #[must_use]
-    pub const fn bits(self) -> u8 {
+    pub const fn bits(self) -> u16 {
         self.0
     }
 
@@ -176,6 +182,8 @@ impl Faults {
             Reason::InterfaceMissing
         } else if self.contains(Self::INTERFACE_DOWN) || self.contains(Self::ADDRESS_INTERFACE) {
             Reason::InterfaceDown
+        } else if self.contains(Self::VMAC) {
+            Reason::VmacUnusable
         } else if self.contains(Self::NO_SOURCE_ADDRESS) {
             Reason::NoSourceAddress
         } else if self.contains(Self::TRACK) {

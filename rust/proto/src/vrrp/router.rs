@@ -57,6 +57,8 @@ pub(crate) struct Master {
     pub(crate) refresh_at: Option<Instant>,
     /// Second batch after an advert of lower priority.
     pub(crate) lower_prio_batch_at: Option<Instant>,
+    /// Next announcements on links that adverts do not leave by.
+    pub(crate) extra_at: Option<Instant>,
     /// It woke after its own down time: the next advert waits, somebody else may be master.
     pub(crate) listening: bool,
     /// Its place among the masters of the same interval.
@@ -117,7 +119,11 @@ pub(crate) struct Router {
     pub(crate) group: Option<GroupIndex>,
     pub(crate) phase: Phase,
     pub(crate) faults: Faults,
-    /// The interface, while it exists.
+    /// The interface of the configuration, while it exists.
+    pub(crate) base: Option<IfId>,
+    /// The link of our own on top of it, while it exists.
+    pub(crate) vmac: Option<IfId>,
+    /// The one of the two that adverts use, while it exists.
     pub(crate) interface: Option<IfId>,
     /// The address that adverts are sent from.
     pub(crate) source: Option<IpAddr>,
@@ -173,6 +179,8 @@ impl Router {
             group: None,
             phase: Phase::Init,
             faults: Faults::NONE,
+            base: None,
+            vmac: None,
             interface: None,
             source: None,
             priority: config.priority,
@@ -273,11 +281,16 @@ impl Router {
         match &self.phase {
             Phase::Init | Phase::Fault => None,
             Phase::Backup(backup) => Some(backup.look_at.map_or(backup.deadline, |at| at.min(backup.deadline))),
-            Phase::Master(master) => [master.second_batch_at, master.refresh_at, master.lower_prio_batch_at]
-                .into_iter()
-                .flatten()
-                .chain([master.advert_at])
-                .min(),
+            Phase::Master(master) => [
+                master.second_batch_at,
+                master.refresh_at,
+                master.lower_prio_batch_at,
+                master.extra_at,
+            ]
+            .into_iter()
+            .flatten()
+            .chain([master.advert_at])
+            .min(),
         }
     }
 
@@ -344,10 +357,15 @@ impl Router {
                     .preempt_at
                     .map(|at| (at + config.preempt_delay).before(old.preempt_delay));
             }
-            Phase::Master(master) if config.garp.refresh != old.garp.refresh => {
-                master.refresh_at = (!config.garp.refresh.is_zero()).then(|| now + config.garp.refresh);
+            Phase::Master(master) => {
+                if config.garp.refresh != old.garp.refresh {
+                    master.refresh_at = (!config.garp.refresh.is_zero()).then(|| now + config.garp.refresh);
+                }
+                if config.garp.extra_interval != old.garp.extra_interval {
+                    master.extra_at = (!config.garp.extra_interval.is_zero()).then(|| now + config.garp.extra_interval);
+                }
             }
-            Phase::Init | Phase::Fault | Phase::Master(_) => {}
+            Phase::Init | Phase::Fault => {}
         }
         self.shift_deadline(now, before);
     }

@@ -48,6 +48,9 @@ pub(crate) fn config() -> RouterConfig {
     RouterConfig {
         netns: 0,
         interface: IfName::new("eth0"),
+        vmac: None,
+        address_links: vec![],
+        vrf: None,
         family: Family::V4,
         version: Version::V2,
         vrid: 50,
@@ -85,6 +88,7 @@ pub(crate) fn link(up: bool) -> LinkFact {
         announces: true,
         mac: [2, 0, 0, 0, 0, 1],
         mtu: 1500,
+        master: 0,
         router: false,
     }
 }

@@ -32,6 +32,9 @@ pub(crate) fn router(lan: u8, vrid: u8, priority: u8) -> RouterConfig {
     RouterConfig {
         netns: 0,
         interface: IfName::new(&format!("eth{lan}")),
+        vmac: None,
+        address_links: vec![],
+        vrf: None,
         family: Family::V4,
         version: Version::V2,
         vrid,
