@@ -67,7 +67,7 @@ def build_vmac(
     builder = _Builder(ctx, instance, settings, strict=strict)
     use_vmac, use_ipvlan = settings.get("use_vmac"), settings.get("use_ipvlan")
     if use_vmac is None and use_ipvlan is None:
-        builder.idle("vmac_xmit_base", "it does nothing without use_vmac", unless=unicast)
+        builder.idle("vmac_xmit_base")
         return OwnLink()
     if interface is None:
         wanted = use_vmac or use_ipvlan
@@ -110,10 +110,10 @@ class _Builder:
             kind=ConfigTestClass.NONE if silent else ConfigTestClass.GENERAL,
         )  # fmt: skip
 
-    def idle(self, keyword: str, message: str, *, unless: bool) -> None:
+    def idle(self, keyword: str) -> None:
         setting = self.settings.get(keyword)
-        if setting is not None and not unless:
-            self.warn(setting, f"{keyword}: {message}", silent=True)
+        if setting is not None:
+            self.warn(setting, f"{keyword} does nothing without use_vmac")
 
     def xmit_base(self, *, unicast: bool) -> bool:
         setting = self.settings.get("vmac_xmit_base")
