@@ -11,8 +11,8 @@ use keepvip_proto::vrrp::auth_hmac::{HmacConfig, HmacKey, HmacMode};
 use keepvip_proto::vrrp::config::{OldChecksum, Peer, RouterConfig, Unicast};
 use keepvip_proto::vrrp::report::{Reject, State};
 use keepvip_proto::wire::hmac_trailer::{Sequence, TRAILER_LEN, TrailerView, sign};
-use keepvip_proto::wire::{AdvertView, AuthField, Family, Ipv4View, Version};
-use keepvip_proto::{AdvertRx, Core};
+use keepvip_proto::wire::{AdvertView, AuthField, Family, Ipv4Repr, Ipv4View, Version, ah};
+use keepvip_proto::{AdvertRx, Core, Noted, Routine};
 
 const KEY: [u8; 32] = [0x5a; 32];
 const OTHER: [u8; 32] = [0xa5; 32];
@@ -331,4 +331,71 @@ fn a_password_beside_it_is_a_type_mismatch() {
     let payload = with_trailer(&packet, (1, &KEY), bench.utc_us());
     hear(&mut bench, &packet, &payload);
     assert_eq!(count(&bench.core, Reject::AuthTypeMismatch), 1);
+}
+
+struct Everything;
+
+impl Routine for Everything {
+    fn noted(&mut self, _: u32) -> Noted {
+        Noted::default()
+    }
+
+    fn stop(&mut self, _: u32) -> Noted {
+        Noted::default()
+    }
+}
+
+/// A driver must not compare what has a time or a number of its own: somebody else could repeat it.
+#[test]
+fn nothing_that_is_proven_is_routine() {
+    let guarded = RouterConfig {
+        password: None,
+        ah_key: Some(*b"ahsecret"),
+        ..config()
+    };
+    let plain = RouterConfig {
+        version: Version::V3,
+        password: None,
+        ..config()
+    };
+    for (config, routine) in [(plain, true), (signed(HmacMode::Permissive), false), (guarded, false)] {
+        let mut bench = Bench::new(vec![config.clone()]);
+        let mut named = None;
+        for number in 1..4 {
+            bench.run(Duration::from_millis(900));
+            let packet = Packet {
+                auth: AuthField::Ah,
+                version: config.version,
+                advert_int: config.interval_field(),
+                ..Packet::default()
+            };
+            let message = if config.hmac.is_some() {
+                with_trailer(&packet, (1, &KEY), bench.utc_us())
+            } else {
+                packet.payload()
+            };
+            let guard_len = if config.ah_key.is_some() { ah::HEADER_LEN } else { 0 };
+            let header = Ipv4Repr {
+                protocol: if guard_len > 0 { ah::PROTOCOL } else { 112 },
+                ..Ipv4Repr::vrrp(
+                    Ipv4Addr::new(10, 0, 0, 9),
+                    Ipv4Addr::new(224, 0, 0, 18),
+                    1,
+                    guard_len + message.len(),
+                )
+            };
+            let mut bytes = vec![0; 20 + guard_len];
+            header.emit(&mut bytes).unwrap();
+            bytes.extend_from_slice(&message);
+            if guard_len > 0 {
+                ah::seal(&mut bytes, b"ahsecret", number, true);
+            }
+            bench.core.handle_clock(bench.utc_us());
+            let rx = AdvertRx::from_ipv4(ETH0, &bytes).unwrap();
+            named = bench.core.handle_packet_with(bench.now, &rx, &mut Everything);
+            bench.turn();
+        }
+        let stats = bench.core.status(0).unwrap().stats;
+        assert_eq!((stats.advert_rcvd, named.is_some()), (3, routine));
+    }
 }

@@ -71,8 +71,9 @@ impl Core {
             router.key().is_some_and(|key| self.by_key.get(&key) == Some(&slot)) && router.next_same_vrid.is_none();
         alone
             && router.config.unicast.is_none()
-            // Each signed advert has a time of its own.
+            // Each signed advert has a time or a number of its own.
             && router.config.hmac.is_none()
+            && rx.ah.is_none()
             && rx.destination.is_multicast()
             && router
                 .master

@@ -1,6 +1,8 @@
 //! Bodies of the fuzz targets: hostile bytes go in, every getter is called, and what was understood must survive being
 //! written and read again. The property tests run them too, so they are compiled and exercised without a fuzzer.
 
+use super::ah::{self, AhView};
+use super::hmac_trailer::{TrailerView, sign};
 use super::rtnl::{Payload, messages};
 use super::{AdvertView, Family, Ipv4View, Pseudo};
 
@@ -63,6 +65,44 @@ pub fn ipv4(data: &[u8]) {
     let _ = (view.src(), view.dst(), view.checksum_ok());
     if let Ok(advert) = AdvertView::new_checked(view.payload(), Family::V4) {
         let _ = advert.checksum_ok_v3(&view.pseudo());
+    }
+}
+
+/// What proves an advert: what is made anew over the same octets verifies, and with another octet it does not.
+pub fn auth(data: &[u8]) {
+    const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
+    if let Ok(packet) = Ipv4View::new_checked(data)
+        && let Some(guard) = AhView::new_checked(&packet)
+    {
+        let _ = (guard.spi(), guard.sequence(), guard.verify(KEY, true));
+        if packet.options().is_empty() {
+            let mut sealed = data[..packet.total_len()].to_vec();
+            ah::seal(&mut sealed, KEY, guard.sequence(), false);
+            let again = Ipv4View::new_checked(&sealed).ok();
+            let again = again.as_ref().and_then(AhView::new_checked);
+            assert!(again.is_some_and(|again| again.verify(KEY, false) && !again.verify(b"another", false)));
+        }
+    }
+    for family in [Family::V4, Family::V6] {
+        let Ok((message, rest)) = AdvertView::split(data, family) else {
+            continue;
+        };
+        let source = match family {
+            Family::V4 => core::net::IpAddr::from([10, 0, 0, 1]),
+            Family::V6 => core::net::IpAddr::from([0xfe; 16]),
+        };
+        if let Some(trailer) = TrailerView::new_checked(rest) {
+            let _ = (trailer.key_id(), trailer.verify(KEY, source, &message));
+            let Some(mut made) = sign(trailer.key_id(), KEY, trailer.sequence(), source, &message) else {
+                unreachable!("HMAC takes any key")
+            };
+            let verifies = |bytes: &[u8]| {
+                TrailerView::new_checked(bytes).is_some_and(|trailer| trailer.verify(KEY, source, &message))
+            };
+            assert!(verifies(&made));
+            made[usize::from(data[0]) % made.len()] ^= 0x10;
+            assert!(!verifies(&made));
+        }
     }
 }
 
