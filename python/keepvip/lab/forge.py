@@ -12,10 +12,11 @@ from keepvip.lab.node import Node
 
 _GROUP = "224.0.0.18"
 _GROUP_MAC = bytes.fromhex("01005e000012")
+_GROUP_MAC_V6 = bytes.fromhex("333300000012")
 
 
 class ForgedAdvert(msgspec.Struct, frozen=True, kw_only=True):
-    """An IPv4 advert; every field may be given a wrong value. ``msgspec.structs.replace`` makes variants."""
+    """An advert, over IPv6 if its source is; every field may be wrong. ``msgspec.structs.replace`` makes variants."""
 
     source: str
     vrid: int = 51
@@ -35,17 +36,20 @@ class ForgedAdvert(msgspec.Struct, frozen=True, kw_only=True):
 
     def message(self) -> bytes:
         """The VRRP message."""
-        addresses = b"".join(ipaddress.IPv4Address(address).packed for address in self.addresses)
+        addresses = b"".join(ipaddress.ip_address(address).packed for address in self.addresses)
         count = len(self.addresses) if self.count is None else self.count
         fifth = self.auth_type if self.version == 2 else self.interval >> 8
         head = struct.pack(
             "!BBBBBB", self.version << 4 | self.kind, self.vrid, self.priority, count, fifth, self.interval & 0xFF
         )
-        tail = self.password.ljust(8, b"\0")[:8] if self.version == 2 else b""
+        over_ipv6 = ":" in self.source
+        tail = self.password.ljust(8, b"\0")[:8] if self.version == 2 and not over_ipv6 else b""
         blank = head + b"\0\0" + addresses + tail
         pseudo = b""
-        if self.version == 3:
-            ends = ipaddress.IPv4Address(self.source).packed + ipaddress.IPv4Address(self.destination).packed
+        ends = ipaddress.ip_address(self.source).packed + ipaddress.ip_address(self.destination).packed
+        if over_ipv6:
+            pseudo = ends + struct.pack("!II", len(blank), PROTOCOL_VRRP)
+        elif self.version == 3:
             pseudo = ends + struct.pack("!HH", PROTOCOL_VRRP, len(blank))
         checksum = (internet_checksum(pseudo + blank) + self.checksum_error) & 0xFFFF
         return (head + struct.pack("!H", checksum) + addresses + tail)[: self.cut_to]
@@ -53,7 +57,11 @@ class ForgedAdvert(msgspec.Struct, frozen=True, kw_only=True):
     def frame(self, source_mac: str, destination_mac: str | None = None) -> bytes:
         """The Ethernet frame; to the group's MAC, or to one that is given."""
         message = self.message() + self.trailer
-        ends = ipaddress.IPv4Address(self.source).packed + ipaddress.IPv4Address(self.destination).packed
+        ends = ipaddress.ip_address(self.source).packed + ipaddress.ip_address(self.destination).packed
+        if ":" in self.source:
+            header = struct.pack("!IHBB", 0x6C000000, len(message), PROTOCOL_VRRP, self.ttl) + ends
+            to = _GROUP_MAC_V6 if destination_mac is None else bytes.fromhex(destination_mac.replace(":", ""))
+            return to + bytes.fromhex(source_mac.replace(":", "")) + b"\x86\xdd" + header + message
         head = struct.pack("!BBHHHBBH", 0x45, 0xC0, 20 + len(message), 7, 0, self.ttl, PROTOCOL_VRRP, 0)
         checksum = internet_checksum(head + ends)
         header = head[:10] + struct.pack("!H", checksum) + ends
