@@ -43,6 +43,9 @@ class Engine:
     @property
     def notices(self) -> list[str]:
         """What was not granted, in words."""
+    @property
+    def modes(self) -> tuple[str, str]:
+        """How adverts are received ("filter", "wake") and how multicast ones are sent ("packet", "raw")."""
 
     def filter_vmac(self, *, index: int, parent: int, v6: bool, there: bool) -> None:
         """A virtual MAC is there or gone: what it tells multicast routers leaves by its parent. Indices of interfaces.

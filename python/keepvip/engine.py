@@ -107,6 +107,8 @@ class Engine:
 
     notices: list[str]
     """What was not granted (real-time scheduling, locked memory, buffers), for people; said once."""
+    modes: tuple[str, str]
+    """How adverts are received ("filter", "wake") and how multicast ones are sent ("packet", "raw")."""
 
     def __init__(
         self,
@@ -117,6 +119,7 @@ class Engine:
     ) -> None:
         self._core = CoreEngine(rt_priority=rt_priority, lock_memory=lock_memory, packet_filter=packet_filter)
         self.notices = self._core.notices
+        self.modes = self._core.modes
         self._slots: dict[InstanceKey, int] = {}
         self._instances: dict[int, VrrpInstance] = {}
         self._told: dict[int, tuple[VrrpInstance, _Links]] = {}

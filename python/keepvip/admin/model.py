@@ -64,7 +64,11 @@ class ConfigView(_Answer, frozen=True, kw_only=True):
 
 
 class EngineView(_Answer, frozen=True, kw_only=True):
-    """The engine thread. `late_histogram[i]` counts wake-ups late by less than 2**i microseconds."""
+    """The engine thread. `late_histogram[i]` counts wake-ups late by less than 2**i microseconds.
+
+    `receive`: `filter` when a socket filter keeps routine adverts from it, `wake` when every advert wakes it. `send`:
+    `packet` when multicast adverts leave by a packet socket, `raw` when they leave by an IP socket.
+    """
 
     alive: bool
     late_histogram: list[int]
@@ -73,6 +77,8 @@ class EngineView(_Answer, frozen=True, kw_only=True):
     wakeups: int
     realtime: bool
     memory_locked: bool
+    receive: str
+    send: str
     notices: list[str]
 
 

@@ -67,6 +67,8 @@ class Answers:
                 wakeups=snapshot.wakeups,
                 realtime=snapshot.realtime,
                 memory_locked=snapshot.memory_locked,
+                receive=service.engine.modes[0],
+                send=service.engine.modes[1],
                 notices=list(service.engine.notices),
             ),
             loop=LoopView(

@@ -26,6 +26,7 @@ class EnginePort(Protocol):
     """The engine thread, as `keepvip.engine.Engine` offers it."""
 
     notices: list[str]
+    modes: tuple[str, str]
 
     def apply(
         self,

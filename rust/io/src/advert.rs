@@ -15,6 +15,7 @@ use keepvip_proto::vrrp::report::State;
 use keepvip_proto::wire::{Ipv4View, ah};
 
 use crate::failures::SendFailures;
+use crate::quiet::Quiet;
 use crate::sys::cmsg::Control;
 use crate::sys::mmsg::{BATCH, Datagram, RecvBatch, SendBatch};
 use crate::sys::sockaddr::SockAddr;
@@ -122,14 +123,20 @@ impl Adverts {
     }
 
     /// As [`Self::receive`], of the adverts behind an Authentication Header.
-    pub(crate) fn receive_ah(&mut self, batch: &mut RecvBatch, now: Instant, core: &mut Core) -> io::Result<Received> {
+    pub(crate) fn receive_ah(
+        &mut self,
+        batch: &mut RecvBatch,
+        now: Instant,
+        core: &mut Core,
+        quiet: Option<&mut Quiet>,
+    ) -> io::Result<Received> {
         self.ah.in_use = true;
         let queue = Queue {
             socket: &self.ah.receive,
             capacity: self.ah.capacity,
             dropped: &mut self.ah.dropped,
         };
-        queue.drain(self.netns, Family::V4, batch, now, core)
+        queue.drain(self.netns, Family::V4, batch, now, core, Kept::before(quiet))
     }
 
     /// Hands every packet that had arrived by `now` to the core. `now` must have been read before this call.
@@ -143,6 +150,7 @@ impl Adverts {
         batch: &mut RecvBatch,
         now: Instant,
         core: &mut Core,
+        quiet: Option<&mut Quiet>,
     ) -> io::Result<Received> {
         let channel = match (family, &mut self.v6) {
             (Family::V4, _) => &mut self.v4,
@@ -154,7 +162,7 @@ impl Adverts {
             capacity: channel.capacity,
             dropped: &mut channel.dropped,
         };
-        queue.drain(self.netns, family, batch, now, core)
+        queue.drain(self.netns, family, batch, now, core, Kept::from_now_on(quiet))
     }
 
     /// Takes an advert that is to leave with the next [`Self::flush`]; true when it is the first one. When its batch is
@@ -220,6 +228,36 @@ impl Adverts {
     }
 }
 
+/// What the socket filter keeps from us, as a socket is concerned.
+struct Kept<'a> {
+    quiet: Option<&'a mut Quiet>,
+    /// The socket has the filter: what is routine may be kept from now on.
+    filtered: bool,
+}
+
+impl<'a> Kept<'a> {
+    fn from_now_on(quiet: Option<&'a mut Quiet>) -> Self {
+        Self { quiet, filtered: true }
+    }
+
+    fn before(quiet: Option<&'a mut Quiet>) -> Self {
+        Self { quiet, filtered: false }
+    }
+
+    fn hand_over(&mut self, now: Instant, advert: &AdvertRx<'_>, core: &mut Core) {
+        let Some(quiet) = self.quiet.as_deref_mut() else {
+            core.handle_packet(now, advert);
+            return;
+        };
+        if let Some(slot) = core.handle_packet_with(now, advert, quiet)
+            && self.filtered
+            && let Some(before) = quiet.watch(slot, advert)
+        {
+            core.watched(now, slot, before);
+        }
+    }
+}
+
 /// What waits to be read from a receive socket.
 struct Queue<'a> {
     socket: &'a OwnedFd,
@@ -235,6 +273,7 @@ impl Queue<'_> {
         batch: &mut RecvBatch,
         now: Instant,
         core: &mut Core,
+        mut kept: Kept<'_>,
     ) -> io::Result<Received> {
         let mut packets = 0;
         while packets < self.capacity {
@@ -250,7 +289,7 @@ impl Queue<'_> {
             for datagram in batch.datagrams() {
                 *self.dropped = datagram.ancillary.dropped.unwrap_or(*self.dropped);
                 if let Some(advert) = advert(netns, family, &datagram) {
-                    core.handle_packet(now, &advert);
+                    kept.hand_over(now, &advert, core);
                 }
             }
             packets += count;

@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use keepvip_proto::vrrp::track::{TrackId, TrackValue};
 
+use crate::modes::Modes;
 use crate::netlink::{FilterOptions, VmacLink};
 use crate::ring::{self, ApplyCommand, Command, CommandSink, Record, RecordSource};
 use crate::runtime::Runtime;
@@ -34,6 +35,8 @@ pub struct Options {
     pub lock_memory: bool,
     /// How the packet filter is made, if an address needs it.
     pub filter: FilterOptions,
+    /// How adverts are received and sent.
+    pub modes: Modes,
 }
 
 /// Why a command was not accepted.
@@ -54,6 +57,7 @@ pub struct Engine {
     wake: Arc<EventFd>,
     status: Arc<ThreadStatus>,
     notices: Vec<String>,
+    modes: Modes,
     thread: Mutex<Option<JoinHandle<Result<(), String>>>>,
 }
 
@@ -66,6 +70,7 @@ impl Engine {
     pub fn start(options: Options) -> io::Result<Self> {
         keep_panics_silent();
         let mut notices = Vec::new();
+        let mut modes = options.modes;
         let (commands, command_source) = ring::commands()?;
         let (record_sink, records) = ring::records()?;
         let status = Arc::new(ThreadStatus::default());
@@ -76,6 +81,7 @@ impl Engine {
             Arc::clone(&status),
             options.rt_priority,
             options.filter.clone(),
+            &mut modes,
             &mut notices,
         )?;
         let (ready, is_ready) = mpsc::channel();
@@ -99,8 +105,15 @@ impl Engine {
             records: Mutex::new(records),
             status,
             notices,
+            modes,
             thread: Mutex::new(Some(thread)),
         })
+    }
+
+    /// How adverts are received and sent.
+    #[must_use]
+    pub const fn modes(&self) -> Modes {
+        self.modes
     }
 
     /// What was not granted, in words.

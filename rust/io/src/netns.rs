@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use keepvip_proto::engine::Core;
+use keepvip_proto::engine::{Core, Routine};
 use keepvip_proto::time::Instant;
 use keepvip_proto::vrrp::config::{Family, NetnsId};
 
@@ -14,6 +14,7 @@ use crate::advert::{Adverts, Received, Taken};
 use crate::announce;
 use crate::failures::SendFailures;
 use crate::netlink::{DATAGRAM, Monitor, Pumped};
+use crate::quiet::{Everything, Quiet};
 use crate::sys::epoll::{Epoll, Token, Trigger};
 use crate::sys::mmsg::RecvBatch;
 
@@ -77,14 +78,17 @@ pub(crate) struct Namespaces {
     /// Where datagrams are received to.
     batch: RecvBatch,
     buffer: Box<[u8]>,
+    /// What keeps routine adverts from us, where we may.
+    quiet: Option<Quiet>,
     overruns: u64,
     resyncs: u64,
 }
 
 impl Namespaces {
     /// None so far.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(quiet: Option<Quiet>) -> Self {
         Self {
+            quiet,
             list: Vec::new(),
             active: Vec::new(),
             staged: Vec::new(),
@@ -103,6 +107,9 @@ impl Namespaces {
         epoll.add(&namespace.monitor, token(MONITOR), Trigger::Edge)?;
         for (family, socket) in namespace.adverts.sockets() {
             epoll.add(&socket, token(kind_of(family)), Trigger::Level)?;
+            if let Some(quiet) = &self.quiet {
+                quiet.attach(&socket, family, id)?;
+            }
         }
         epoll.add(&namespace.adverts.ah_socket(), token(ADVERTS_AH), Trigger::Level)?;
         namespace.monitor.resync(core)?;
@@ -198,13 +205,18 @@ impl Namespaces {
             let readable = &mut namespace.readable;
             for (family, readable) in [(Family::V4, &mut readable.v4), (Family::V6, &mut readable.v6)] {
                 if core::mem::take(readable) {
-                    let received = namespace.adverts.receive(family, &mut self.batch, now, core)?;
+                    let received =
+                        namespace
+                            .adverts
+                            .receive(family, &mut self.batch, now, core, self.quiet.as_mut())?;
                     all.packets += received.packets;
                     all.more |= received.more;
                 }
             }
             if core::mem::take(&mut namespace.readable.ah) {
-                let received = namespace.adverts.receive_ah(&mut self.batch, now, core)?;
+                let received = namespace
+                    .adverts
+                    .receive_ah(&mut self.batch, now, core, self.quiet.as_mut())?;
                 all.packets += received.packets;
                 all.more |= received.more;
             }
@@ -254,6 +266,14 @@ impl Namespaces {
             let namespace = list.get(usize::from(id)).and_then(Option::as_deref);
             namespace.is_some_and(|namespace| namespace.adverts.retry_at().is_some())
         });
+    }
+
+    /// The notes of what was kept from us.
+    pub(crate) fn with_notes<T>(&mut self, what: impl FnOnce(&mut dyn Routine) -> T) -> T {
+        match &mut self.quiet {
+            Some(quiet) => what(quiet),
+            None => what(&mut Everything),
+        }
     }
 
     /// When a refused advert wants to be tried again.

@@ -27,8 +27,10 @@ use keepvip_proto::vrrp::report::{Event, EventKind};
 use crate::announce::Announcements;
 use crate::failures::SendFailures;
 use crate::hands::{Hands, Outcome};
+use crate::modes::{Modes, Receive};
 use crate::netlink::{Families, FilterOptions};
 use crate::netns::{Namespace, Namespaces, OWN};
+use crate::quiet::Quiet;
 use crate::ring::{ApplyCommand, Command, CommandSource, RecordKind, RecordSink};
 use crate::status::{StatusBlock, ThreadStatus};
 use crate::sys::clock;
@@ -121,6 +123,23 @@ pub(crate) struct Runtime {
     late_told: Option<Instant>,
 }
 
+/// The filter that keeps routine adverts from us, if it is wanted and permitted; `modes` tells what became of it.
+fn quiet(modes: &mut Modes, notices: &mut Vec<String>) -> Option<Quiet> {
+    if modes.receive == Receive::Wake {
+        return None;
+    }
+    match Quiet::open() {
+        Ok(quiet) => Some(quiet),
+        Err(error) => {
+            modes.receive = Receive::Wake;
+            notices.push(format!(
+                "every advert wakes the engine, since the kernel takes no socket filter (CAP_BPF): {error}"
+            ));
+            None
+        }
+    }
+}
+
 impl Runtime {
     /// Opens everything in the network namespace of the calling thread and starts to read links and addresses.
     pub(crate) fn open(
@@ -129,8 +148,10 @@ impl Runtime {
         thread: Arc<ThreadStatus>,
         rt_priority: Option<u8>,
         filter: FilterOptions,
+        modes: &mut Modes,
         notices: &mut Vec<String>,
     ) -> io::Result<Self> {
+        let quiet = quiet(modes, notices);
         let mut core = Core::new();
         let mut epoll = Epoll::new()?;
         let timer = Timer::new()?;
@@ -139,7 +160,7 @@ impl Runtime {
         epoll.add(&timer, own(TIMER), Trigger::Edge)?;
         epoll.add(&commands.wake.as_fd(), own(COMMANDS), Trigger::Level)?;
         epoll.add(&hands, own(HANDS), Trigger::Level)?;
-        let mut namespaces = Namespaces::new();
+        let mut namespaces = Namespaces::new(quiet);
         namespaces.add(own_namespace, &mut epoll, &mut core)?;
         Ok(Self {
             core,
@@ -181,7 +202,9 @@ impl Runtime {
         let now = clock::now();
         let due = self.core.next_deadline().filter(|&at| at <= now);
         self.take_packets(now, due.is_some())?;
-        self.core.handle_deadlines(now);
+        let core = &mut self.core;
+        self.namespaces
+            .with_notes(|notes| core.handle_deadlines_with(now, notes));
         // The start of the clock is no deadline, it means "at once".
         if let Some(due) = due.filter(|&at| at > Instant::ZERO) {
             self.note_late(now, now.since(due));
@@ -295,6 +318,7 @@ impl Runtime {
                 Some(Command::Track { id, value }) => self.core.handle_track(id, value),
                 Some(Command::Shutdown { release }) => {
                     self.stopping = true;
+                    self.hear_notes();
                     self.core.shutdown(clock::now(), release);
                 }
                 Some(Command::Crash) => panic!("asked to crash"),
@@ -308,8 +332,16 @@ impl Runtime {
         self.records.set_epoch(command.epoch);
         core::mem::swap(&mut self.status, &mut command.status);
         self.prepare_filter(&command.apply);
+        self.hear_notes();
         self.core.apply(clock::now(), core::mem::take(&mut command.apply));
         self.commands.discard(command);
+    }
+
+    /// Tells the core what was heard before a command: it is judged by the old configuration.
+    fn hear_notes(&mut self) {
+        let core = &mut self.core;
+        self.namespaces
+            .with_notes(|notes| core.look_at_all(clock::now(), notes));
     }
 
     /// Has the packet filter made before a master needs it.

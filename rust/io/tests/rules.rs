@@ -5,7 +5,7 @@ mod support;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use keepvip_io::{FilterOptions, Options, RecordKind};
+use keepvip_io::{FilterOptions, Modes, Options, RecordKind};
 use keepvip_proto::engine::{Apply, Change};
 use keepvip_proto::time;
 use keepvip_proto::vrrp::config::RouterConfig;
@@ -124,6 +124,7 @@ fn a_flood_neither_silences_a_master_nor_fools_a_backup() {
         rt_priority: Some(10),
         lock_memory: false,
         filter: FilterOptions::default(),
+        modes: Modes::from_environment().unwrap(),
     };
     let mut node = Node::start_with(&a, options);
     let flood = tap.injector();
@@ -233,6 +234,7 @@ fn a_kernel_that_is_busy_elsewhere_delays_no_advert() {
         rt_priority: Some(10),
         lock_memory: false,
         filter: FilterOptions::default(),
+        modes: Modes::from_environment().unwrap(),
     };
     let mut node = Node::start_with(&a, options);
     let fast = |vrid| RouterConfig {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use keepvip_io::{ApplyCommand, FilterOptions, Options, Record, StatusBlock, VmacLink};
+use keepvip_io::{ApplyCommand, FilterOptions, Modes, Options, Record, StatusBlock, VmacLink};
 use keepvip_proto::engine::{Apply, Change, GroupConfig};
 use keepvip_proto::time::Instant;
 use keepvip_proto::vrrp::config::RouterConfig;
@@ -42,6 +42,7 @@ impl Engine {
         let options = Options {
             rt_priority,
             lock_memory,
+            modes: Modes::from_environment()?,
             filter: FilterOptions {
                 table: packet_filter.table,
                 priority: packet_filter.priority,
@@ -60,6 +61,13 @@ impl Engine {
     fn filter_vmac(&self, index: u32, parent: u32, v6: bool, there: bool) -> Result<(), Error> {
         self.engine.filter_vmac(VmacLink { index, parent, v6 }, there)?;
         Ok(())
+    }
+
+    /// How adverts are received and how they are sent.
+    #[getter]
+    fn modes(&self) -> (&'static str, &'static str) {
+        let modes = self.engine.modes();
+        (modes.receive.name(), modes.send.name())
     }
 
     #[getter]

@@ -3,6 +3,7 @@
 //! Nothing here knows VRRP. Buffers are passed as slices whose lengths the wrappers hand to the kernel themselves, so a
 //! caller cannot make the kernel write beyond what it owns. All descriptors are close-on-exec and non-blocking.
 
+pub(crate) mod bpf;
 pub(crate) mod clock;
 pub(crate) mod cmsg;
 pub(crate) mod connector;

@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use keepvip_io::{ApplyCommand, Engine, FilterOptions, Options, Record, RecordKind, StatusBlock};
+use keepvip_io::{ApplyCommand, Engine, FilterOptions, Modes, Options, Record, RecordKind, StatusBlock};
 use keepvip_proto::engine::{Apply, Change, GroupConfig};
 use keepvip_proto::time;
 use keepvip_proto::vrrp::config::{Family, GarpConfig, IfName, RouterConfig, Version, Vip};
@@ -226,6 +226,7 @@ impl Node {
             rt_priority: None,
             lock_memory: false,
             filter: FilterOptions::default(),
+            modes: Modes::from_environment().unwrap(),
         };
         Self::start_with(netns, options)
     }
