@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from keepvip.check.misc import MiscWay
     from keepvip.check.ping_range import PingRange
     from keepvip.check.way import Way
-    from keepvip.config.model import GlobalDefs
+    from keepvip.config.model import Config, GlobalDefs
     from keepvip.config.model_check import SslClient
     from keepvip.config.model_service import CheckerKey, ServiceKey
     from keepvip.script.runner import Runner
@@ -80,7 +80,7 @@ class Checkers:
         self._vetting: asyncio.Task[None] | None = None
         self._ping_range: PingRange | None = None
 
-    def apply(self, tasks: Sequence[CheckTask], ssl: SslClient | None = None, defs: GlobalDefs | None = None) -> None:
+    def apply(self, tasks: Sequence[CheckTask], config: Config) -> None:
         """The complete list of checkers, at the start and at each reload. Every one begins with its warm-up."""
         self._halt_all()
         before_of, before_runs = self._of, self._runs
@@ -94,7 +94,7 @@ class Checkers:
             before = before_of.get(task.key)
             run = self._runs.get(shared)
             if run is None:
-                run = self._runs[shared] = self._make(task, before or before_runs.get(shared), ssl)
+                run = self._runs[shared] = self._make(task, before or before_runs.get(shared), config.ssl)
             run.join(task, before)
             self._of[task.key] = run
         self._allow_descriptors()
@@ -104,7 +104,7 @@ class Checkers:
             run.begin()
         for name in {file.checker.track_file for file in self._files.values()}:
             self.file_changed(name, self._file_value(name))
-        self._vet(defs)
+        self._vet(config.global_defs)
 
     def file_changed(self, name: str, value: int | str) -> None:
         """A tracked file has this number now; a word stands for one that is not known (0)."""
@@ -121,10 +121,10 @@ class Checkers:
             if key[0] == service:
                 run.suspend(key, suspended=suspended)
 
-    def status(self, key: CheckerKey) -> CheckStatus:
-        """How a checker stands. Raises KeyError for one that does not run."""
-        file = self._files.get(key)
-        return file.status() if file is not None else self._of[key].status()
+    def status(self, key: CheckerKey) -> CheckStatus | None:
+        """How a checker stands; None for one that does not run."""
+        found = self._files.get(key) or self._of.get(key)
+        return found.status() if found is not None else None
 
     def counters(self) -> dict[str, int]:
         """What became of all probes so far, and what there is."""
@@ -223,18 +223,16 @@ class Checkers:
 
     # ---- scripts are looked at before they run (vrrp-behaviour.md 13.3)
 
-    def _vet(self, defs: GlobalDefs | None) -> None:
+    def _vet(self, defs: GlobalDefs) -> None:
         runs = [run for run in self._runs.values() if isinstance(run.checker, MiscCheck)]
         if runs:
             self._vetting = asyncio.get_running_loop().create_task(self._vet_all(runs, defs), name="vet check scripts")
 
-    async def _vet_all(self, runs: list[Run], defs: GlobalDefs | None) -> None:
-        from keepvip.config.model import GlobalDefs  # noqa: PLC0415
+    async def _vet_all(self, runs: list[Run], defs: GlobalDefs) -> None:
         from keepvip.script.host import RealHost  # noqa: PLC0415
         from keepvip.script.offload import off_loop  # noqa: PLC0415
         from keepvip.script.security import vet_script  # noqa: PLC0415
 
-        defs = defs or GlobalDefs()
         checks = [(run.checker, run.label) for run in runs if isinstance(run.checker, MiscCheck)]
 
         def look() -> list[Vetted]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from socket import SOCK_STREAM
 from typing import TYPE_CHECKING, Protocol
 
@@ -45,6 +46,7 @@ class Conversation(asyncio.Protocol):
         self._whole_s = whole_s
         self._done: Done | None = done
         self._began_s = self._heard_s = self._loop.time()
+        self._began_ns = time.monotonic_ns()
         self._timer: asyncio.TimerHandle | None = self._loop.call_later(min(wait_s, whole_s), self._watch)
         self._transport: asyncio.Transport | None = None
         self.on_end: Callable[[], None] | None = None
@@ -67,7 +69,7 @@ class Conversation(asyncio.Protocol):
         done, self._done = self._done, None
         self._close(polite=verdict.ok is True)
         if done is not None:
-            done(verdict._replace(took_us=int((self._loop.time() - self._began_s) * 1e6)))
+            done(verdict._replace(took_us=(time.monotonic_ns() - self._began_ns) // 1000))
 
     def abandon(self) -> None:
         """Ends without a verdict."""

@@ -23,6 +23,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "log": ("keepvip.cli.log:log", "Show or change what is logged, while the daemon runs."),
     "check": ("keepvip.cli.check:check", "Check a configuration file, or two nodes' files against each other."),
     "simulate": ("keepvip.cli.simulate:simulate", "Play with the files of all nodes: would it fail over?"),
+    "genhash": ("", "Compute the digest of a web page (`keepvip genhash --help`)."),
     "explain": ("keepvip.cli.explain:explain", "Explain a keyword of the configuration."),
     "lab": ("keepvip.cli.lab:lab", "Run nodes in network namespaces: the demo, or your own files."),
 }

@@ -44,7 +44,7 @@ OPTIONS: tuple[Option, ...] = (
     value("", "signum", "NAME", "print the number of a signal: STOP, RELOAD, DATA, STATS, STATS_CLEAR, JSON"),
     value("t", "config-test", "[FILE]", "check the configuration and exit; messages to stderr or appended to FILE"),
     flag("", "ignore-sigint", "SIGINT does not stop the daemon"),
-    flag("T", "genhash", "compute the digest of a web page: not supported yet", _REFUSED),
+    flag("T", "genhash", "compute the digest of a web page; has to be the first option (-T --help)", _REFUSED),
     value("", "perf", "[WHAT]", _DEBUG_AID, _NOTHING),
     value("", "debug", "[WHAT]", _DEBUG_AID, _NOTHING),
     flag("", "no-mem-check", _DEBUG_AID, _NOTHING),

@@ -156,8 +156,14 @@ def _usage() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the console script; returns the exit status."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    named = arguments is None and Path(sys.argv[0]).name == "genhash"
+    if named or words[:1] in (["-T"], ["--genhash"]):
+        from keepvip.cli.genhash import main as genhash  # noqa: PLC0415  (only then)
+
+        return genhash(words if named else words[1:])
     try:
-        invocation = interpret(sys.argv[1:] if arguments is None else arguments)
+        invocation = interpret(words)
     except OptionError as error:
         print(f"keepvipd: {error}\nTry `keepvipd --help`.", file=sys.stderr)
         return ExitStatus.FATAL

@@ -17,6 +17,10 @@ def main() -> int:
         from keepvip.cli.run import main as run  # noqa: PLC0415
 
         return run(sys.argv[2:])
+    if sys.argv[1:2] == ["genhash"]:  # with the options of keepalived's program, which are not read as click's are
+        from keepvip.cli.genhash import main as genhash  # noqa: PLC0415
+
+        return genhash(sys.argv[2:])
     from keepvip.cli.commands import main as commands  # noqa: PLC0415
 
     return commands()

@@ -13,7 +13,7 @@ import pytest
 from keepvip.check import Checkers, run
 from keepvip.check.files import judge
 from keepvip.check.ping_range import PingRange
-from keepvip.config.model import Script
+from keepvip.config.model import Config, Script
 from keepvip.config.model_check import Checker, FileCheck, HttpCheck, MiscCheck, TcpCheck, Url
 from keepvip.service_event import CheckResult, CheckTask
 
@@ -53,6 +53,9 @@ class Pool:
         while not fact():
             assert time.monotonic() < end_s, f"it did not come to pass; heard: {self.heard}"
             await asyncio.sleep(0.005)
+
+    def apply(self, tasks: Sequence[CheckTask]) -> None:
+        self.checkers.apply(tasks, Config())
 
     def says(self, name: str = "a") -> list[bool]:
         return [result.up for result in self.heard if result.key[0][2] == name]
@@ -100,7 +103,7 @@ async def switch() -> AsyncIterator[Switch]:
 async def test_down_and_up_again(pool: Pool, switch: Switch) -> None:
     """Told are the first result and changes, and nothing else."""
     check = tcp(switch.port)
-    pool.checkers.apply([task(check)])
+    pool.apply([task(check)])
     await pool.until(lambda: switch.accepted > 3)
     assert pool.says() == [True]
     await switch.off()
@@ -108,6 +111,7 @@ async def test_down_and_up_again(pool: Pool, switch: Switch) -> None:
     down = pool.heard[-1]
     assert (down.reason, down.mail) == ("connection refused", "=> TCP CHECK failed on service <=")
     status = pool.checkers.status(task(check).key)
+    assert status is not None
     assert (status.up, status.ran, status.reason) == (False, True, "connection refused")
     assert status.since == pytest.approx(time.time(), abs=5)
     await switch.on()
@@ -119,7 +123,7 @@ async def test_down_and_up_again(pool: Pool, switch: Switch) -> None:
 
 
 async def test_alpha_hears_of_its_first_failure(pool: Pool, free_port: int) -> None:
-    pool.checkers.apply([task(tcp(free_port, alpha=True))])
+    pool.apply([task(tcp(free_port, alpha=True))])
     await pool.until(lambda: pool.says() == [False])
     await pool.until(lambda: pool.checkers.counters()["failed"] > 3)
     assert pool.says() == [False]
@@ -129,7 +133,7 @@ async def test_warmup_spreads_the_first_checks(pool: Pool, switch: Switch) -> No
     tasks = [task(tcp(switch.port, warmup_us=600 * MS, retry=number), str(number)) for number in range(100)]
     began = time.monotonic()
     at: dict[str, float] = {}
-    pool.checkers.apply(tasks)
+    pool.apply(tasks)
 
     def all_heard() -> bool:
         for result in pool.heard:
@@ -143,7 +147,7 @@ async def test_warmup_spreads_the_first_checks(pool: Pool, switch: Switch) -> No
 
 async def test_the_same_check_is_carried_out_once(pool: Pool, switch: Switch) -> None:
     check = tcp(switch.port)
-    pool.checkers.apply([task(check, str(number)) for number in range(50)])
+    pool.apply([task(check, str(number)) for number in range(50)])
     await pool.until(lambda: len(pool.heard) == 50)
     assert {result.key[0][2] for result in pool.heard} == {str(number) for number in range(50)}
     assert (pool.checkers.counters()["checkers"], pool.checkers.counters()["probed"]) == (50, 1)
@@ -151,14 +155,14 @@ async def test_the_same_check_is_carried_out_once(pool: Pool, switch: Switch) ->
     await switch.off()
     await pool.until(lambda: len(pool.heard) == 100)
     # A server that joins by a reload hears at once what is known.
-    pool.checkers.apply([task(check, "new"), task(check, "0")])
+    pool.apply([task(check, "new"), task(check, "0")])
     await pool.until(lambda: pool.says("new") == [False])
     assert pool.says("0") == [True, False]
 
 
 async def test_a_reload_keeps_what_is_known(pool: Pool, switch: Switch) -> None:
     check = tcp(switch.port, retry=3, delay_before_retry_us=30 * MS)
-    pool.checkers.apply([task(check)])
+    pool.apply([task(check)])
     await pool.until(lambda: pool.says() == [True])
     await switch.off()
     await pool.until(lambda: pool.says() == [True, False])
@@ -166,18 +170,18 @@ async def test_a_reload_keeps_what_is_known(pool: Pool, switch: Switch) -> None:
     slower = tcp(switch.port, retry=1, delay_loop_us=40 * MS)
     assert slower.identity == check.identity
     before = pool.checkers.counters()["failed"]
-    pool.checkers.apply([task(slower, up=False, first=False)])
+    pool.apply([task(slower, up=False, first=False)])
     await pool.until(lambda: pool.checkers.counters()["failed"] > before + 2)
     assert pool.says() == [True, False]
     # Another target is another check, which starts as the pool says.
-    pool.checkers.apply([task(tcp(switch.port, log_all_failures=True), "b")])
+    pool.apply([task(tcp(switch.port, log_all_failures=True), "b")])
     await pool.until(lambda: pool.says("b") == [False])
     assert pool.says("a") == [True, False]
 
 
 async def test_suspended_checks_keep_their_result(pool: Pool, switch: Switch) -> None:
     check = tcp(switch.port)
-    pool.checkers.apply([task(check)])
+    pool.apply([task(check)])
     await pool.until(lambda: pool.says() == [True])
     service = task(check).key[0]
     pool.checkers.suspend(service, True)
@@ -196,7 +200,7 @@ async def test_suspended_checks_keep_their_result(pool: Pool, switch: Switch) ->
 
 async def test_one_of_two_is_suspended(pool: Pool, switch: Switch) -> None:
     check = tcp(switch.port)
-    pool.checkers.apply([task(check, "a"), task(check, "b", suspended=True)])
+    pool.apply([task(check, "a"), task(check, "b", suspended=True)])
     await pool.until(lambda: pool.says("a") == [True])
     await switch.off()
     await pool.until(lambda: pool.says("a") == [True, False])
@@ -210,7 +214,7 @@ async def test_a_problem_of_this_host_says_nothing(
 ) -> None:
     here = target(switch.port, bind_address="192.0.2.99")
     check = TcpCheck(target=here, delay_loop_us=20 * MS, warmup_us=0)
-    pool.checkers.apply([task(check)])
+    pool.apply([task(check)])
     await pool.until(lambda: pool.checkers.counters()["not_possible"] >= 3)
     assert pool.heard == []
     told = [record.message for record in caplog.records if "cannot be carried out" in record.message]
@@ -226,14 +230,14 @@ async def test_all_pages_in_turn(pool: Pool, servers: Servers) -> None:
         delay_loop_us=20 * MS,
         warmup_us=0,
     )
-    pool.checkers.apply([task(check)])
+    pool.apply([task(check)])
     await pool.until(lambda: pool.says() == [True])
     assert [request.split()[1] for request in servers.requests[:3]] == [b"/a", b"/b", b"/c"]
 
 
 async def test_log_all_failures(pool: Pool, switch: Switch, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    pool.checkers.apply([task(tcp(switch.port, retry=2, log_all_failures=True))])
+    pool.apply([task(tcp(switch.port, retry=2, log_all_failures=True))])
     await pool.until(lambda: pool.says() == [True])
     await switch.off()
     await pool.until(lambda: pool.says() == [True, False])
@@ -269,7 +273,7 @@ async def test_exit_statuses_and_dynamic_weight(pool: Pool, tmp_path: Path) -> N
     status = tmp_path / "status"
     status.write_text("0")
     check = misc(script(tmp_path / "check", f"exit $(cat {status})"), dynamic=True)
-    pool.checkers.apply([task(check, weight=10)])
+    pool.apply([task(check, weight=10)])
     heard = pool.heard
     await pool.until(lambda: [(r.up, r.weight_delta) for r in heard] == [(True, 0)])
     status.write_text("17")
@@ -283,27 +287,27 @@ async def test_exit_statuses_and_dynamic_weight(pool: Pool, tmp_path: Path) -> N
 
 
 async def test_without_dynamic_everything_but_0_is_a_failure(pool: Pool, tmp_path: Path) -> None:
-    pool.checkers.apply([task(misc(script(tmp_path / "check", "exit 2")))])
+    pool.apply([task(misc(script(tmp_path / "check", "exit 2")))])
     await pool.until(lambda: pool.says() == [False])
 
 
 async def test_a_script_that_takes_too_long(pool: Pool, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     check = misc(script(tmp_path / "check", f"echo $$ > {pid}; exec sleep 60"), timeout_us=300 * MS)
-    pool.checkers.apply([task(check)])
+    pool.apply([task(check)])
     await pool.until(lambda: pool.says() == [False])
     assert pool.heard[0].mail == "=> MISC CHECK timed out on service <="
-    pool.checkers.apply([])
+    pool.apply([])
     number = int(pid.read_text())
     await pool.until(lambda: not alive(number))
 
 
 async def test_a_reload_ends_scripts(pool: Pool, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    pool.checkers.apply([task(misc(script(tmp_path / "check", f"echo $$ > {pid}; exec sleep 60"), timeout_us=10**8))])
+    pool.apply([task(misc(script(tmp_path / "check", f"echo $$ > {pid}; exec sleep 60"), timeout_us=10**8))])
     await pool.until(lambda: pid.exists() and pid.read_text().strip())
     number = int(pid.read_text())
-    pool.checkers.apply([])
+    pool.apply([])
     await pool.until(lambda: not alive(number))
     assert pool.heard == []
 
@@ -318,7 +322,7 @@ def alive(pid: int) -> bool:
 
 async def test_a_script_that_cannot_run_says_nothing_against_the_server(pool: Pool, tmp_path: Path) -> None:
     missing = Script(argv=(str(tmp_path / "missing"),), text="missing")
-    pool.checkers.apply([task(misc(missing, alpha=True))])
+    pool.apply([task(misc(missing, alpha=True))])
     await pool.until(lambda: pool.says() == [True])
     assert "does not exist" in pool.heard[0].reason
 
@@ -350,7 +354,7 @@ async def test_file_check(pool: Pool) -> None:
     pool.values["load"] = 3
     check = FileCheck(track_file="load", weight=2)
     failing = FileCheck(track_file="load", weight=0)
-    pool.checkers.apply([task(check, "a"), task(failing, "b")])
+    pool.apply([task(check, "a"), task(failing, "b")])
     await pool.until(lambda: len(pool.heard) == 2)
     assert [(result.up, result.weight_delta) for result in pool.heard] == [(True, 6), (False, 0)]
     assert pool.heard[0].mail == ""
@@ -358,7 +362,9 @@ async def test_file_check(pool: Pool) -> None:
     pool.checkers.file_changed("other", 9)
     await pool.until(lambda: len(pool.heard) == 4)
     assert [(result.up, result.weight_delta) for result in pool.heard[2:]] == [(True, 0), (True, 0)]
-    assert pool.checkers.status(task(check, "a").key).reason == "load is 0"
+    status = pool.checkers.status(task(check, "a").key)
+    assert status is not None
+    assert status.reason == "load is 0"
 
 
 # the host
@@ -392,7 +398,7 @@ async def test_a_thousand_checks_hold_up_nothing(pool: Pool, switch: Switch, fre
             worst = max(worst, time.monotonic() - began - 0.01)
 
     watcher = asyncio.create_task(watch())
-    pool.checkers.apply(tasks)
+    pool.apply(tasks)
     await pool.until(lambda: len({result.key for result in pool.heard}) == 1000)
     watcher.cancel()
     assert {result.up for result in pool.heard if int(result.key[0][2]) % 2 == 0} == {False}
