@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from keepvip.script.host import ScriptHost
     from keepvip.script.runner import Runner, Running
 
-__all__ = ["Fifos"]
+__all__ = ["COMMON", "LVS", "VRRP", "Fifos"]
+
+COMMON, VRRP, LVS = "notify_fifo", "vrrp_notify_fifo", "lvs_notify_fifo"
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,11 @@ class Fifos:
         """Takes over a configuration; begins to open what is new, and to close what is gone."""
         loop = asyncio.get_running_loop()
         defs = config.global_defs
-        settings = {"notify_fifo": defs.notify_fifo, "vrrp_notify_fifo": defs.vrrp_notify_fifo}
+        settings = {
+            COMMON: defs.notify_fifo,
+            VRRP: defs.vrrp_notify_fifo,
+            LVS: config.balancing.notify_fifo,
+        }
         for name, setting in settings.items():
             channel = self._channels.get(name)
             if channel is not None and (channel.setting != setting or channel.failed):
@@ -71,10 +77,12 @@ class Fifos:
                 before = [task for task, path in self._leaving.items() if path == setting.path]
                 channel.start(commands, make_host, defs.umask, before)
 
-    def write(self, line: bytes) -> None:
-        """One line into every FIFO."""
-        for channel in self._channels.values():
-            channel.write(line)
+    def write(self, line: bytes, of: str = VRRP) -> None:
+        """One line into the FIFO for everything and the one for lines of this kind."""
+        for name in (COMMON, of):
+            channel = self._channels.get(name)
+            if channel is not None:
+                channel.write(line)
 
     async def stop(self, deadline: float) -> None:
         """Lets readers take the last lines, closes and removes the FIFOs; over soon after `deadline` (loop time)."""

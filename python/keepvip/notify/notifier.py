@@ -26,6 +26,7 @@ from keepvip.notify.smtp import RETRY_S, Mailer
 from keepvip.notify.vetting import Vetting
 from keepvip.script.host import RealHost
 from keepvip.script.runner import Runner
+from keepvip.service_event import QuorumChange, ServerChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     from keepvip.config.model import Config
     from keepvip.event import EngineSnapshot, Event
     from keepvip.notify.security import Report
+    from keepvip.notify.services import ServiceVoice
     from keepvip.script.host import ScriptHost
+    from keepvip.service_event import ServiceEvent
 
 __all__ = ["Notifier"]
 
@@ -63,6 +66,7 @@ class Notifier:
         self._gate = Gate()
         self._fifos = Fifos(self._runner, self._counters)
         self._mailer = Mailer(config.global_defs, self._counters, retry_s=mail_retry_s)
+        self._services: ServiceVoice | None = None
         self._host = os.uname().nodename
         self._said: set[str] = set()
         self._instances: dict[str, Owner] = {}
@@ -73,6 +77,8 @@ class Notifier:
         """Queues of what is removed, until they are empty."""
         self._stopping = False
         self._preparing: asyncio.Task[None] | None = None
+        self._vetting = self._vetting_before = Vetting(config, self._make_host, said=self._said)
+        """Of this configuration, and of the one before: what a reload removes is told with the scripts that it had."""
         self._config = config
         self._take(config)
 
@@ -128,6 +134,16 @@ class Notifier:
                 self._deleted(what)
             case _:
                 pass
+
+    def handle_service(self, what: ServiceEvent) -> None:
+        """The same for virtual and real servers."""
+        if self._services is None:
+            from keepvip.notify.services import ServiceVoice  # noqa: PLC0415  (only with virtual servers)
+
+            self._services = ServiceVoice(self._new_queue, self._fifos, self._mailer)
+        removed = isinstance(what, ServerChange | QuorumChange) and what.end == "Removing"
+        commands = self._vetting_before if removed else self._vetting
+        self._services.handle(what, commands, self._config.global_defs.router_id or self._host)
 
     def resync(self, snapshot: EngineSnapshot) -> None:
         """After `EventsLost`: reports every state that differs from the one reported last."""
@@ -210,12 +226,14 @@ class Notifier:
     def _queues(self) -> list[ScriptQueue]:
         self._leaving = [queue for queue in self._leaving if not queue.idle]
         owners = [*self._instances.values(), *self._groups.values(), *self._departed.values()]
-        unique = {id(queue): queue for queue in (*self._leaving, *(owner.queue for owner in owners))}
+        of_services = self._services.queues() if self._services is not None else []
+        unique = {id(queue): queue for queue in (*self._leaving, *(owner.queue for owner in owners), *of_services)}
         return list(unique.values())
 
     def _take(self, config: Config) -> None:
         """Matches owners with a configuration: instances by key, groups by name."""
         self._config = config
+        self._vetting_before = self._vetting
         self._vetting = vetting = Vetting(config, self._make_host, said=self._said)
         self._runner.umask = config.global_defs.umask
         known = [*self._departed.values(), *self._instances.values()]
@@ -245,5 +263,5 @@ class Notifier:
             self._groups[group.name] = found
         self._leaving += [owner.queue for owner in groups.values()]
 
-    def _new_queue(self) -> ScriptQueue:
-        return ScriptQueue("", self._runner, self._gate, self._counters, patience_s=self._patience_s)
+    def _new_queue(self, name: str = "") -> ScriptQueue:
+        return ScriptQueue(name, self._runner, self._gate, self._counters, patience_s=self._patience_s)

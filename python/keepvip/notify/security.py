@@ -46,7 +46,19 @@ def scripts_of(config: Config) -> Iterator[tuple[str, Script]]:
         for keyword, script in owner_scripts(owner.notify):
             yield f"{keyword} of {owner.name}", script
     defs = config.global_defs
-    for keyword, fifo in (("notify_fifo_script", defs.notify_fifo), ("vrrp_notify_fifo_script", defs.vrrp_notify_fifo)):
+    for service in config.virtual_servers:
+        for keyword, wanted in (("quorum_up", service.quorum_up), ("quorum_down", service.quorum_down)):
+            if wanted is not None:
+                yield f"{keyword} of {service.name}", wanted
+        for server in service.real_servers:
+            for keyword, wanted in (("notify_up", server.notify_up), ("notify_down", server.notify_down)):
+                if wanted is not None:
+                    yield f"{keyword} of {server.name} of {service.name}", wanted
+    for keyword, fifo in (
+        ("notify_fifo_script", defs.notify_fifo),
+        ("vrrp_notify_fifo_script", defs.vrrp_notify_fifo),
+        ("lvs_notify_fifo_script", config.balancing.notify_fifo),
+    ):
         if fifo is not None and fifo.script is not None:
             yield keyword, fifo.script
 
