@@ -12,8 +12,8 @@ _DEBUG_AID = "a debugging aid for keepalived's own code"
 
 OPTIONS: tuple[Option, ...] = (
     value("f", "use-file", "FILE", "configuration file (default /etc/keepalived/keepalived.conf)"),
-    flag("P", "vrrp", "only VRRP, no health checkers"),
-    flag("C", "check", "only health checkers: not supported yet, nothing would run", _REFUSED),
+    flag("P", "vrrp", "only VRRP, no virtual servers and checks"),
+    flag("C", "check", "only virtual servers and their checks"),
     flag("B", "no_bfd", "no BFD: there is none to switch off yet", _NOTHING),
     flag("", "all", "start all child processes: keepvip is one process", _NOTHING),
     flag("l", "log-console", "log to the terminal (stderr) too"),
@@ -25,7 +25,7 @@ OPTIONS: tuple[Option, ...] = (
     value("u", "umask", "MASK", "file creation mask, a number: 022, 0x12, 18"),
     flag("X", "release-vips", "drop VIPs on transitions caused by a reload: always done", _NOTHING),
     flag("V", "dont-release-vrrp", "leave the VIPs on the interfaces at exit"),
-    flag("I", "dont-release-ipvs", "leave IPVS at exit: not supported yet", _NOT_YET),
+    flag("I", "dont-release-ipvs", "leave the virtual servers in IPVS at exit"),
     flag("R", "dont-respawn", "do not restart child processes: there are none", _NOTHING),
     flag("n", "dont-fork", "stay in the foreground"),
     flag("d", "dump-conf", "log the configuration as it was understood"),

@@ -111,8 +111,12 @@ def _apply(name: str, value: str | None, invocation: Invocation, fields: dict[st
             invocation.action, invocation.value = name, value
         case "version" | "help":
             invocation.action = name
+        case "dont-release-ipvs":
+            fields["release_services_on_stop"] = False
         case "vrrp":
-            pass  # VRRP is all there is so far
+            fields["parts"] = fields.get("parts", frozenset()) | {"vrrp"}
+        case "check":
+            fields["parts"] = fields.get("parts", frozenset()) | {"services"}
         case _:
             raise AssertionError(f"no action for option --{name}")
 

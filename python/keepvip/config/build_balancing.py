@@ -9,7 +9,6 @@ import msgspec
 from keepvip.config.build_fifo import build_service_fifo
 from keepvip.config.build_script import ScriptDefaults
 from keepvip.config.diagnostic import ConfigTestClass
-from keepvip.config.keyword import ACTS
 from keepvip.config.model_service import Balancing, SyncDaemon
 from keepvip.config.source import Span  # noqa: TC001  (msgspec resolves annotations at run time)
 from keepvip.config.suggest import did_you_mean
@@ -71,14 +70,12 @@ def _sync_daemon(ctx: Context, settings: Settings) -> SyncDaemon | None:
     interface, instance, sync_id = setting.value
     if sync_id is not None:
         ctx.diagnostics.warning(
-            "deprecated",
+            "number-without-id",
             f"`lvs_sync_daemon`: a number without `id` before it is an old form; {sync_id} is used",
             setting.node.arg_span(2),
             hint=f"write `lvs_sync_daemon {interface} inst {instance} id {sync_id}`",
             kind=ConfigTestClass.GENERAL,
         )
-    if setting.keyword.support is not ACTS:
-        return None
     options = setting.options
     group = options.get("group")
     if isinstance(group, Address) and not (is_multicast(group) or group.text.startswith("ff")):
@@ -128,6 +125,7 @@ def follow_instance(
             " connections are not synchronised",
             place,
             hint=did_you_mean(daemon.instance, instances),
+            kind=ConfigTestClass.NONE,
         )
         return msgspec.structs.replace(balancing, sync_daemon=None)
     mixed = next((service for service in services if _mixes(service)), None)
@@ -138,6 +136,7 @@ def follow_instance(
             f" {mixed.name} has servers of another address family",
             place,
             hint="give that service servers of its own family, or remove lvs_sync_daemon",
+            kind=ConfigTestClass.NONE,
         )
         return msgspec.structs.replace(balancing, sync_daemon=None)
     if daemon.sync_id < 0:

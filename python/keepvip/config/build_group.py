@@ -100,6 +100,14 @@ def _entry(ctx: Context, group: str, node: Node) -> Entry | None:
 
 
 def _mark(ctx: Context, group: str, node: Node, words: tuple[str, ...]) -> Entry | None:
+    if len(words) > 1 and words[1] == "0":
+        ctx.diagnostics.warning(
+            "adjusted-value",
+            f"virtual_server_group `{group}`: `fwmark 0` is what packets without a mark have: the entry is dropped",
+            node.statement_span,
+            expected=f"1..{_MAX_MARK}",
+        )
+        return None
     mark = int(words[1]) if len(words) > 1 and words[1].isascii() and words[1].isdigit() and len(words[1]) < 11 else 0
     if not 0 < mark <= _MAX_MARK:
         ctx.diagnostics.error(
@@ -121,8 +129,8 @@ def _mark(ctx: Context, group: str, node: Node, words: tuple[str, ...]) -> Entry
 
 
 def _extra(ctx: Context, node: Node, index: int) -> None:
-    ctx.diagnostics.warning(
-        "extra-words",
+    ctx.diagnostics.error(
+        "unknown-option",
         f"nothing more is expected after `{' '.join((node.keyword, *node.args[:index]))}`: the rest is ignored",
         node.arg_span(index),
         hint="write every entry on a line of its own",

@@ -13,7 +13,6 @@ from keepvip.config.build_group import Group, build_groups
 from keepvip.config.build_script import build_script
 from keepvip.config.build_server import ServiceFrame, build_servers, build_sorry
 from keepvip.config.diagnostic import ConfigTestClass
-from keepvip.config.keyword import ACTS
 from keepvip.config.keywords.arguments import OPTIONAL_PORT
 from keepvip.config.keywords.virtual_server import VIRTUAL_SERVER
 from keepvip.config.model_service import FORCED_PERSISTENCE_S, Entry, VirtualServer
@@ -40,10 +39,10 @@ _FLAGS_OF = {"sh-fallback": ("sh", 1), "sh-port": ("sh", 2), "mh-fallback": ("mh
 
 def build_services(ctx: Context, root: Settings, defaults: ServiceDefaults) -> tuple[VirtualServer, ...]:
     """All virtual servers that can be run, in the order of the file."""
-    setting = root.get("virtual_server")
-    if setting is None or setting.keyword.support is not ACTS:
-        return ()
     groups = build_groups(ctx, root)
+    setting = root.get("virtual_server")
+    if setting is None:
+        return ()
     found: list[VirtualServer] = []
     seen: dict[Any, Setting] = {}
     numbers: dict[str, int] = {}
@@ -196,7 +195,6 @@ class _Reader:
                     f"`virtual_server fwmark` has no usable mark: `{word or ''}`; the block is dropped",
                     node.arg_span(1),
                     expected=f"1..{_MAX_MARK}",
-                    kind=ConfigTestClass.INVALID_NUMBER,
                 )
                 return None
             return "fwmark", (Entry(family=family, fwmark=mark),), family, ""
@@ -214,7 +212,6 @@ class _Reader:
                     f"`virtual_server {address.text}`: `{word}` is no port; the block is dropped",
                     node.arg_span(1),
                     expected="1..65535",
-                    kind=ConfigTestClass.INVALID_NUMBER,
                 )
                 return None
             port = value

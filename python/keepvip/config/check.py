@@ -106,10 +106,10 @@ def check(built: Built, *, diagnostics: Diagnostics, facts: HostFacts | None = N
 
 
 def _nothing_to_do(lint: Lint) -> None:
-    if not lint.config.instances and "vrrp_instance" not in lint.built.root:
+    if not lint.config.instances and not {"vrrp_instance", "virtual_server"} & lint.built.root.keys():
         lint.diagnostics.warning(
             "nothing-to-do",
-            "there is no vrrp_instance: keepvip has nothing to do",
+            "there is no vrrp_instance and no virtual_server: keepvip has nothing to do",
             kind=ConfigTestClass.NONE,
         )
 
@@ -428,7 +428,7 @@ def _in_subnet(address: str, subnet: InterfaceAddress) -> bool:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("nothing-to-do", "The file has no vrrp_instance.", _nothing_to_do),
+    Rule("nothing-to-do", "The file has neither vrrp_instance nor virtual_server.", _nothing_to_do),
     Rule(
         "mail-goes-nowhere",
         "Mails are wanted but cannot be sent, or are sent although nothing asks for them.",

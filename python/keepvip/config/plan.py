@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from keepvip.config.model import Unicast
+from keepvip.config.plan_service import ServiceChange, service_changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -81,6 +82,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Tracked files and processes: `file NAME`, `process NAME`."""
     tracked_removed: tuple[str, ...] = ()
     tracked_changed: tuple[str, ...] = ()
+    services_added: tuple[str, ...] = ()
+    """Virtual servers."""
+    services_removed: tuple[str, ...] = ()
+    services_changed: tuple[ServiceChange, ...] = ()
     globals_changed: tuple[FieldChange, ...] = ()
 
     @property
@@ -108,6 +113,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         found += [f"+ track {name}" for name in self.tracked_added]
         found += [f"- track {name}" for name in self.tracked_removed]
         found += [f"~ track {name}: its settings changed" for name in self.tracked_changed]
+        found += [f"+ virtual server {name}" for name in self.services_added]
+        found += [f"- virtual server {name}: its entries in IPVS are removed" for name in self.services_removed]
+        found += [
+            f"~ virtual server {service.name}: {'; '.join(service.steps) or 'nothing else changes'}"
+            for service in self.services_changed
+        ]
         found += [f"~ global {change}" for change in self.globals_changed]
         return found
 
@@ -137,6 +148,7 @@ def plan(old: Config, new: Config) -> Plan:
     scripts_before = {script.name: script for script in old.track_scripts}
     scripts_after = {script.name: script for script in new.track_scripts}
     tracked_before, tracked_after = _tracked(old), _tracked(new)
+    services_added, services_removed, services_changed = service_changes(old.virtual_servers, new.virtual_servers)
     gone = set(removed)
     return Plan(
         added=added,
@@ -157,7 +169,13 @@ def plan(old: Config, new: Config) -> Plan:
         tracked_changed=tuple(
             name for name, one in tracked_after.items() if name in tracked_before and tracked_before[name] != one
         ),
-        globals_changed=tuple(_field_changes(old.global_defs, new.global_defs)),
+        services_added=services_added,
+        services_removed=services_removed,
+        services_changed=services_changed,
+        globals_changed=(
+            *_field_changes(old.global_defs, new.global_defs),
+            *_field_changes(old.balancing, new.balancing),
+        ),
     )
 
 

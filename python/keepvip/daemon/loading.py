@@ -15,6 +15,7 @@ import msgspec
 from keepvip.config.diagnostic import ConfigTestClass, Diagnostic, Diagnostics, Severity
 from keepvip.config.facts import HostFacts
 from keepvip.config.load import load
+from keepvip.config.model_service import Balancing
 from keepvip.daemon.settings import ExitStatus, Settings
 
 if TYPE_CHECKING:
@@ -42,7 +43,25 @@ def read(settings: Settings) -> Loaded:
         facts=HostFacts(),
         strict_includes=settings.strict_includes,
     )
-    return Loaded(config=result.config, diagnostics=result.diagnostics, at_ns=at_ns)
+    return Loaded(config=_only(result.config, settings.parts), diagnostics=result.diagnostics, at_ns=at_ns)
+
+
+def _only(config: Config | None, parts: frozenset[str]) -> Config | None:
+    """What -P and -C leave of a configuration."""
+    if config is None:
+        return None
+    if "vrrp" not in parts:
+        config = msgspec.structs.replace(config, instances=(), sync_groups=(), track_scripts=())
+        sync = config.balancing.sync_daemon
+        if sync is not None and sync.instance is not None:  # there is no such instance to follow
+            balancing = msgspec.structs.replace(config.balancing, sync_daemon=None)
+            config = msgspec.structs.replace(config, balancing=balancing)
+    if "services" not in parts:
+        balancing = Balancing(sync_daemon=config.balancing.sync_daemon)
+        if balancing.sync_daemon is not None and balancing.sync_daemon.instance is None:
+            balancing = Balancing()  # that is the business of the checker process
+        config = msgspec.structs.replace(config, virtual_servers=(), balancing=balancing)
+    return config
 
 
 def start_status(loaded: Loaded, *, refuse_errors: bool) -> int:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from keepvip.config.model import Config
     from keepvip.config.model_vmac import VmacKey
     from keepvip.event import EngineSnapshot, Event, TrackKey, TrackValue
+    from keepvip.service_event import ServiceEvent
 
 __all__ = ["ENGINE_STOP_S", "EnginePort", "NotifierPort"]
 
@@ -63,6 +64,9 @@ class NotifierPort(Protocol):
 
     def start(self) -> None:
         """Looks at the scripts, so that what is wrong with them is said at once."""
+
+    def handle_service(self, event: ServiceEvent, /) -> None:
+        """Queues scripts, FIFO lines and mails about virtual and real servers."""
 
     def handle(self, event: Event, /) -> None:
         """Queues what the event asks for; returns at once."""

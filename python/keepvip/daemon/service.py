@@ -18,6 +18,7 @@ from keepvip.daemon.eventlog import EventLog
 from keepvip.daemon.lag import LagMeter
 from keepvip.daemon.ports import ENGINE_STOP_S
 from keepvip.daemon.reload import Outcome, Reloader
+from keepvip.daemon.services import Services
 from keepvip.daemon.settings import ExitStatus, Settings
 from keepvip.daemon.statefiles import StateFiles
 from keepvip.daemon.sysctl import PromoteSecondaries
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from keepvip.daemon.ports import EnginePort, NotifierPort
     from keepvip.event import Event
     from keepvip.observe.log import LogPipe
+    from keepvip.service_event import ServiceEvent
     from keepvip.track.first import First
 
 __all__ = ["Service"]
@@ -87,6 +89,7 @@ class Service:
         self._make_notifier = notifier
         self._notifier: NotifierPort | None = None
         self.trackers = Trackers(engine.track, self.publish, first=first)
+        self.services = Services(self._notify_service, self.tell)
         self._sysctl = PromoteSecondaries() if sysctl is None else sysctl
         self._event_log = EventLog()
         self._event_log.configure(self.config)
@@ -112,6 +115,7 @@ class Service:
         self.own_links.on_change(self._links_changed)
         self._watch_links(loop)
         self._install_signals(loop)
+        self.services.configure(self.config)
         self._say_ready()
         self.lag.start()
         async with asyncio.TaskGroup() as tasks:
@@ -167,7 +171,7 @@ class Service:
         if isinstance(event, Stopped | Fatal):
             self._engine_ended(event)
         event = self.feed.publish(event)
-        for take in (self.journal.record, self._event_log.write, self._notify):
+        for take in (self.journal.record, self._event_log.write, self._notify, self.services.see):
             try:
                 take(event)
             except Exception:
@@ -179,6 +183,10 @@ class Service:
         self._notifier.handle(event)
         if isinstance(event, EventsLost):
             self._notifier.resync(self.engine.snapshot())
+
+    def _notify_service(self, event: ServiceEvent) -> None:
+        if self._notifier is not None:
+            self._notifier.handle_service(event)
 
     def _engine_ended(self, event: Stopped | Fatal) -> None:
         self._engine_stopped.set()
@@ -208,6 +216,7 @@ class Service:
         self._sysctl.apply(_promoted(config))
         if self._notifier is not None:
             self._notifier.reconfigure(config)
+        self.services.configure(config)
         self.journal.retain(
             (instance.name for instance in config.instances), (group.name for group in config.sync_groups)
         )
@@ -267,10 +276,9 @@ class Service:
         loop.remove_reader(self.engine.fileno())
         if (news := self.own_links.fileno()) is not None:
             loop.remove_reader(news)
-        ends = [self.trackers.stop()]
-        if self._notifier is not None:
-            ends.append(self._notifier.stop(NOTIFY_STOP_S))
-        await asyncio.gather(*ends)
+        await asyncio.gather(self.trackers.stop(), self.services.stop(remove=self.settings.release_services_on_stop))
+        if self._notifier is not None:  # after the services, whose end may be told
+            await self._notifier.stop(NOTIFY_STOP_S)
         self.lag.stop()
         self.feed.close()
         _log.info("Stopped")

@@ -1,7 +1,7 @@
 """The virtual servers of the daemon: made when a configuration has some, and not imported before.
 
-What virtual servers do is in `keepvip.ipvs`, how servers are checked in `keepvip.check`; here they meet, with the log and
-the notifications.
+What virtual servers do is in `keepvip.ipvs`, how servers are checked in `keepvip.check`; here they meet, with log
+and notifications.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from keepvip.event import State, Transition
 from keepvip.service_event import CheckMail, QuorumChange, ServerChange, WeightChange
 
 if TYPE_CHECKING:
@@ -31,14 +32,11 @@ class Services:
         self,
         notify: Callable[[ServiceEvent], None],
         tell: Callable[[str, str], None],
-        *,
-        file_value: Callable[[str], int | str],
     ) -> None:
         """`notify` queues scripts, FIFO lines and mails; `tell` takes sentences with their level for log and feed."""
         self.balancer: Balancer | None = None
         self._notify = notify
         self._tell = tell
-        self._file_value = file_value
         self._checkers: CheckersPort | None = None
 
     def configure(self, config: Config) -> None:
@@ -52,7 +50,9 @@ class Services:
         self.balancer.configure(config)
 
     def see(self, event: Event) -> None:
-        """What virtual routers and tracked files do matters to sync daemons and to checks."""
+        """What virtual routers do matters to the sync daemon that follows one."""
+        if self.balancer is not None and isinstance(event, Transition):
+            self.balancer.router(event.instance, master=event.new is State.MASTER)
 
     async def stop(self, *, remove: bool) -> None:
         """The end of all services; they stay in the kernel unless they are to be removed."""
@@ -60,10 +60,7 @@ class Services:
             await self.balancer.stop(remove=remove)
 
     def _make_checkers(self, report: Callable[[Sequence[CheckResult]], None]) -> CheckersPort:
-        from keepvip.check import Checkers  # noqa: PLC0415
-
-        self._checkers = Checkers(report, file_value=self._file_value)
-        return self._checkers
+        raise NotImplementedError
 
     def _publish(self, event: ServiceEvent) -> None:
         found = sentence(event)

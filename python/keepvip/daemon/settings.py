@@ -64,6 +64,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Admin socket; None = the default place."""
     namespace: str | None = None
     release_on_stop: bool = True
+    release_services_on_stop: bool = True
+    """Virtual servers are removed from IPVS."""
+    parts: frozenset[str] = frozenset({"vrrp", "services"})
+    """What is run: -P only VRRP, -C only virtual servers and their checks."""
     ignore_sigint: bool = False
     umask: int | None = None
     core_dump: bool = False

@@ -101,13 +101,15 @@ class Balancer:
             self._flush = balancing.flush_at_start
             self._task = loop.create_task(self._work(), name="ipvs")
             self._tick = loop.call_later(self._reconcile_s, self._tick_over)
-            self._checkers = self._make_checkers(self.take)
         self._balancing = balancing
         self._events += self.pool.configure(services, balancing)
         self._forget_overrides()
         self._watch_addresses()
+        tasks = self.pool.tasks()
+        if tasks and self._checkers is None:
+            self._checkers = self._make_checkers(self.take)
         if self._checkers is not None:
-            self._checkers.apply(self.pool.tasks(), config)
+            self._checkers.apply(tasks, config)
         self._stir()
 
     def take(self, results: Sequence[CheckResult]) -> None:

@@ -90,6 +90,24 @@ def allowed_codes(place: Place, args: list[str]) -> set[str]:
         codes.add("empty-group")
     if keyword.name == "use_ipvlan":
         codes |= {"missing-argument"}
+    if keyword.name in {"lb_kind", "lvs_method", "sorry_server_lvs_method"}:
+        codes.add("wrong-tunnel")
+    if keyword.name in {"sorry_server_inhibit", "sorry_server_lvs_method"}:
+        codes.add("no-sorry-server")
+    if keyword.name.startswith(("sh-", "mh-")):
+        codes.add("wrong-scheduler")
+    if keyword.name in {"sorry_server", "real_server"}:
+        codes |= {"mixed-families", "dropped-service"}
+    if keyword.name == "virtual_server":
+        codes |= {"unknown-group", "invalid-number", "mixed-families", "dropped-service"}
+    if keyword.name == "lvs_sync_daemon":
+        codes |= {"unknown-instance", "invalid-value"}
+    if keyword.name == "bindto":
+        codes.add("family-mismatch")
+    if keyword.name == "FILE_CHECK":
+        codes.add("unknown-track-file")
+    if keyword.name == "min_reply_length":
+        codes.add("bad-lengths")
     if keyword.name == "vrrp_instance":
         codes |= {"missing-interface"}
     return codes

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from keepvip.config.model_vmac import VmacKey
+    from keepvip.service_event import ServiceEvent
 
 
 def now() -> dict[str, int]:
@@ -99,12 +100,16 @@ class FakeNotifier:
     def __init__(self, config: Config) -> None:
         self.configs = [config]
         self.events: list[Event] = []
+        self.service_events: list[ServiceEvent] = []
         self.resynced: list[EngineSnapshot] = []
         self.started = False
         self.stopped_after_s: float | None = None
 
     def handle(self, event: Event) -> None:
         self.events.append(event)
+
+    def handle_service(self, event: ServiceEvent) -> None:
+        self.service_events.append(event)
 
     def reconfigure(self, config: Config) -> None:
         self.configs.append(config)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from keepvip.config.keyword import Arg, Block, Keyword, deprecated, no_op, not_yet
+from keepvip.config.keyword import Arg, Block, Keyword, deprecated, no_op
 from keepvip.config.keywords.arguments import BOOL, GROUP, NAME, SCRIPT, STRING, USER
 
 _ONE_PROCESS = no_op("keepvip is one process, named keepvip or keepvipd")
-_CHECKERS = "health checks"
 _TIMEOUT = Arg("int", "SECONDS", low=1, high=1000, unit="seconds")
 
 IDENTITY = (
@@ -141,7 +140,6 @@ IDENTITY = (
         "smtp_alert",
         "B",
         "2.0.0",
-        not_yet(_CHECKERS),
     ),
     Keyword("no_email_faults", (), "No mail for transitions to FAULT.", "off", "C", "2.0.0"),
     Keyword(
@@ -151,7 +149,6 @@ IDENTITY = (
         "off",
         "B",
         "2.0.11",
-        not_yet(_CHECKERS),
     ),
     Keyword(
         "no_checker_emails",
@@ -160,7 +157,6 @@ IDENTITY = (
         "off",
         "B",
         "2.0.0",
-        not_yet(_CHECKERS),
     ),
     Keyword(
         "rs_init_notifies",
@@ -169,7 +165,6 @@ IDENTITY = (
         "off",
         "C",
         "2.0.0",
-        not_yet(_CHECKERS),
     ),
     Keyword(
         "script_user",

@@ -6,10 +6,6 @@ from keepvip.config.keyword import Arg, Keyword, deprecated, not_yet
 from keepvip.config.keywords.arguments import GROUP, IFNAME, NAME, PATH, SCRIPT, STRING
 
 _USER = Arg("user", "USER", optional=True)
-_IPVS = "load balancing"
-_SYNC = not_yet("IPVS sync daemon", "connections are not synchronised")
-_FIFO = not_yet(_IPVS, "nothing is written to the FIFO")
-_FIFO_READER = not_yet(_IPVS, "the script is not started")
 _SNMP = not_yet("SNMP", "the SNMP agent does not know about keepvip")
 _DBUS = not_yet("D-Bus", "there is no D-Bus service")
 _TIMEOUT = Arg("int", "SECONDS", low=0, high=2_678_400, unit="seconds")
@@ -23,9 +19,7 @@ LVS = (
         "Runs the IPVS connection sync daemon on an interface, as master or backup together with an instance.",
         "off",
         "B",
-        "",
-        _SYNC,
-        "first",
+        duplicates="first",
         options=(
             Keyword("inst", (NAME,), "Instance that decides whether it is master or backup.", "both roles at once"),
             Keyword("id", (Arg("int", "ID", low=0, high=255),), "Number that both ends share.", "VRID, else 0"),
@@ -43,7 +37,6 @@ LVS = (
         "the kernel's",
         "B",
         "1.2.24",
-        not_yet(_IPVS),
         options=(
             Keyword("tcp", (_TIMEOUT,), "Of established TCP connections."),
             Keyword("tcpfin", (_TIMEOUT,), "Of closing TCP connections."),
@@ -51,7 +44,7 @@ LVS = (
         ),
         missing_ignored=True,
     ),
-    Keyword("lvs_flush", (), "Removes all IPVS state at the start.", "off", "B", "1.2.23", not_yet(_IPVS)),
+    Keyword("lvs_flush", (), "Removes all IPVS state at the start.", "off", "B", "1.2.23"),
     Keyword(
         "lvs_flush_on_stop",
         (_VS,),
@@ -59,7 +52,6 @@ LVS = (
         "off",
         "B",
         "2.2.0",
-        not_yet(_IPVS),
     ),
     Keyword(
         "lvs_flush_onstop",
@@ -120,8 +112,7 @@ FIFOS = (
         "none",
         "B",
         "1.3.6",
-        _FIFO,
-        "first",
+        duplicates="first",
         missing_ignored=True,
     ),
     Keyword(
@@ -131,8 +122,7 @@ FIFOS = (
         "none",
         "B",
         "1.3.6",
-        _FIFO_READER,
-        "first",
+        duplicates="first",
         missing_ignored=True,
     ),
 )

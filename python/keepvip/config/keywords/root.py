@@ -13,8 +13,6 @@ from keepvip.config.keywords.tracked import BFD_INSTANCE, VRRP_SCRIPT, VRRP_TRAC
 from keepvip.config.keywords.virtual_server import SSL, VIRTUAL_SERVER, VIRTUAL_SERVER_GROUP
 from keepvip.config.keywords.vrrp_instance import VRRP_INSTANCE
 
-_LOAD_BALANCING = not_yet("load balancing", "no service is set up in IPVS")
-
 _PROCESS = (
     Keyword(
         "linkbeat_use_polling",
@@ -204,9 +202,8 @@ ROOT = Block(
             "none",
             "B",
             "1.0.2",
-            _LOAD_BALANCING,
-            "add",
-            VIRTUAL_SERVER_GROUP,
+            duplicates="add",
+            block=VIRTUAL_SERVER_GROUP,
         ),
         Keyword(
             "virtual_server",
@@ -217,10 +214,8 @@ ROOT = Block(
             "A service that is spread over real servers by IPVS.",
             "none",
             "A",
-            "",
-            _LOAD_BALANCING,
-            "add",
-            VIRTUAL_SERVER,
+            duplicates="add",
+            block=VIRTUAL_SERVER,
         ),
         Keyword(
             "track_file",
