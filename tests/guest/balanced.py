@@ -7,11 +7,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+import pytest
 
 from keepvip.lab import Lab
 from keepvip.lab.node import Node
-from keepvip.lab.process import LabProcess
+
+if TYPE_CHECKING:
+    from keepvip.lab.process import LabProcess
 
 VIP = "10.0.0.100"
 SERVER = """
@@ -65,7 +69,7 @@ class Balanced:
         for number in (1, 2):
             node = self.lab.node(f"rs{number}")
             node.attach("eth0", back, [f"10.2.0.1{number}/24", f"fd02::1{number}/64"])
-            node.network.ip("route add default via 10.2.0.1", "-6 route add default via fd02::1")
+            node.network.ip("route add default via 10.2.0.1", "route add ::/0 via fd02::1")
             self.servers[number] = node
 
     def __enter__(self) -> Self:
@@ -108,6 +112,14 @@ class Balanced:
     def tally(self, count: int, address: str = VIP, port: int = 80) -> Counter[str]:
         """Several connections, one after the other."""
         return Counter(self.get(address, port) for _ in range(count))
+
+    def show_if_failed(self, request: pytest.FixtureRequest) -> None:
+        """The logs of the director with the report of a test that failed."""
+        report = getattr(request.node, "call_report", None)
+        for path in sorted(self.director.directory.glob("*.log")):
+            if report is not None and report.failed:
+                report.sections.append((path.name, "\n".join(path.read_text(errors="replace").splitlines()[-60:])))
+            path.unlink()
 
     def table(self) -> list[str]:
         """`ipvsadm -Sn`, in order."""

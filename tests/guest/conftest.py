@@ -131,14 +131,20 @@ def _tell(entry: dict[str, Any]) -> None:
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if inside():
-        _tell(_CONFIG[0].hook.pytest_report_to_serializable(config=_CONFIG[0], report=report))
+        _REPORTS.append(report)
 
 
 def pytest_runtest_logfinish(nodeid: str) -> None:
-    if inside():
-        _tell({"finished": nodeid})
+    """Everything about a test at its end: until then fixtures may add to its report."""
+    if not inside():
+        return
+    for report in _REPORTS:
+        _tell(_CONFIG[0].hook.pytest_report_to_serializable(config=_CONFIG[0], report=report))
+    _REPORTS.clear()
+    _tell({"finished": nodeid})
 
 
+_REPORTS: list[pytest.TestReport] = []
 _CONFIG: list[pytest.Config] = []
 
 

@@ -33,8 +33,9 @@ def network() -> Iterator[Balanced]:
 
 
 @pytest.fixture
-def net(network: Balanced) -> Iterator[Balanced]:
+def net(network: Balanced, request: pytest.FixtureRequest) -> Iterator[Balanced]:
     yield network
+    network.show_if_failed(request)
     network.director.stop_processes()
     network.director.empty_run_directory()
     network.director.network.run("ipvsadm", "-C")

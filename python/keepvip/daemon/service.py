@@ -89,7 +89,7 @@ class Service:
         self._make_notifier = notifier
         self._notifier: NotifierPort | None = None
         self.trackers = Trackers(engine.track, self.publish, first=first)
-        self.services = Services(self._notify_service, self.tell)
+        self.services = Services(self._notify_service, self.tell, file_value=self.trackers.file_value)
         self._sysctl = PromoteSecondaries() if sysctl is None else sysctl
         self._event_log = EventLog()
         self._event_log.configure(self.config)

@@ -32,11 +32,14 @@ class Services:
         self,
         notify: Callable[[ServiceEvent], None],
         tell: Callable[[str, str], None],
+        *,
+        file_value: Callable[[str], int | str],
     ) -> None:
         """`notify` queues scripts, FIFO lines and mails; `tell` takes sentences with their level for log and feed."""
         self.balancer: Balancer | None = None
         self._notify = notify
         self._tell = tell
+        self._file_value = file_value
         self._checkers: CheckersPort | None = None
 
     def configure(self, config: Config) -> None:
@@ -59,8 +62,15 @@ class Services:
         if self.balancer is not None:
             await self.balancer.stop(remove=remove)
 
-    def _make_checkers(self, report: Callable[[Sequence[CheckResult]], None]) -> CheckersPort:
-        raise NotImplementedError
+    def _make_checkers(self, report: Callable[[Sequence[CheckResult]], None]) -> CheckersPort | None:
+        from keepvip import check  # noqa: PLC0415  (only with checks)
+
+        make = getattr(check, "Checkers", None)
+        if make is None:
+            log.error("Nothing checks the real servers: they count as up")
+            return None
+        self._checkers = make(report, file_value=self._file_value)
+        return self._checkers
 
     def _publish(self, event: ServiceEvent) -> None:
         found = sentence(event)

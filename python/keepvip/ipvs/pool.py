@@ -317,6 +317,7 @@ class Pool:
                 checker=checker.checker,
                 service=state.spec.name,
                 server=server.spec.name,
+                weight=server.spec.weight,
                 up=checker.up,
                 first=not checker.ran,
                 suspended=state.suspended,
