@@ -117,6 +117,11 @@ def test_bad_options(arguments: list[str], complaint: str) -> None:
         ("-u 0x12", lambda s: s.umask == 0o22),
         ("-u 18", lambda s: s.umask == 0o22),
         ("-V", lambda s: not s.release_on_stop),
+        ("-I", lambda s: not s.release_services_on_stop),
+        ("-P", lambda s: s.parts == {"vrrp"}),
+        ("-C", lambda s: s.parts == {"services"}),
+        ("-P -C", lambda s: s.parts == {"vrrp", "services"}),
+        ("", lambda s: s.parts == {"vrrp", "services"}),
         ("-d", lambda s: s.dump_config),
         ("-p /p -r /r", lambda s: (s.pid_file, s.vrrp_pid_file) == ("/p", "/r")),
         ("-p p", lambda s: s.pid_file == str(Path.cwd() / "p")),
@@ -160,8 +165,6 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"--{option.name}" in shown
     assert keepvipd.main(["-v"]) == 0
     assert "keepvipd" in capsys.readouterr().err
-    assert keepvipd.main(["-C"]) == 1
-    assert "not supported yet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
