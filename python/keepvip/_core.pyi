@@ -45,7 +45,7 @@ class Engine:
         """What was not granted, in words."""
     @property
     def modes(self) -> tuple[str, str]:
-        """How adverts are received ("filter", "wake") and how multicast ones are sent ("packet", "raw")."""
+        """How adverts are received ("filter", "wake") and how multicast ones are sent ("auto", "packet", "raw")."""
 
     def filter_vmac(self, *, index: int, parent: int, v6: bool, there: bool) -> None:
         """A virtual MAC is there or gone: what it tells multicast routers leaves by its parent. Indices of interfaces.

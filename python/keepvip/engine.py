@@ -108,7 +108,7 @@ class Engine:
     notices: list[str]
     """What was not granted (real-time scheduling, locked memory, buffers), for people; said once."""
     modes: tuple[str, str]
-    """How adverts are received ("filter", "wake") and how multicast ones are sent ("packet", "raw")."""
+    """How adverts are received ("filter", "wake") and how multicast ones are sent ("auto", "packet", "raw")."""
 
     def __init__(
         self,

@@ -67,7 +67,8 @@ class EngineView(_Answer, frozen=True, kw_only=True):
     """The engine thread. `late_histogram[i]` counts wake-ups late by less than 2**i microseconds.
 
     `receive`: `filter` when a socket filter keeps routine adverts from it, `wake` when every advert wakes it. `send`:
-    `packet` when multicast adverts leave by a packet socket, `raw` when they leave by an IP socket.
+    `packet` when multicast adverts leave by a packet socket, `raw` when they leave by an IP socket, `auto` for the one
+    or the other by the number of routers.
     """
 
     alive: bool

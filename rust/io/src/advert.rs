@@ -4,6 +4,7 @@
 //! *any* socket of the host has joined on the interface, so the memberships can live elsewhere
 //! ([`crate::membership`]) and the price of a packet does not grow with the number of interfaces.
 
+use core::net::IpAddr;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
@@ -44,6 +45,8 @@ const NEXT_IS_VRRP: [(u16, u8, u8, u32); 5] = [
     (0x06, 0, 0, u32::MAX),
     (0x06, 0, 0, 0),
 ];
+/// Octets of an Ethernet header.
+const ETHER: usize = 14;
 /// How soon a refused advert is tried again, and how often.
 const RETRY_AFTER: Duration = Duration::from_micros(1_000);
 const TRIES: u8 = 3;
@@ -166,17 +169,17 @@ impl Adverts {
     }
 
     /// Takes an advert that is to leave with the next [`Self::flush`]; true when it is the first one. When its batch is
-    /// full, that one leaves first.
-    pub(crate) fn take(&mut self, advert: &AdvertTx<'_>) -> Taken {
+    /// full, that one leaves first. `whole_frames`: by the packet socket where that does the same.
+    pub(crate) fn take(&mut self, advert: &AdvertTx<'_>, whole_frames: bool) -> Taken {
         let channel = match (advert.family, &mut self.v6) {
             (Family::V4, _) => &mut self.v4,
             (Family::V6, Some(channel)) => channel,
             (Family::V6, None) => return Taken::NoFamily,
         };
-        let full = !channel.stage(advert);
+        let full = !channel.stage(advert, whole_frames);
         if full {
             // `advert` borrows from the core, so it waits in a copy while the batch leaves.
-            channel.overflow(advert);
+            channel.overflow(advert, whole_frames);
         }
         if core::mem::replace(&mut self.staged, true) {
             Taken::Behind { full }
@@ -337,6 +340,8 @@ struct Channel {
     /// IPv4 only: the IP header is ours, and the protocol number `IPPROTO_RAW` keeps the socket out of the way of
     /// received packets. IPv6 sends by the receive socket: the kernel writes that header.
     send: Option<OwnedFd>,
+    /// IPv4 only: for complete frames. It receives nothing (protocol 0).
+    frames: Option<OwnedFd>,
     /// Most packets that the queue can hold.
     capacity: usize,
     /// Drop counter as last told.
@@ -362,7 +367,13 @@ impl Channel {
         // Without it the kernel keeps a full transmit queue (ENOBUFS) to itself.
         socket::set(&send, libc::IPPROTO_IP, libc::IP_RECVERR, 1)?;
         socket::enlarge(&send, socket::Buffer::Send, SEND_BUFFER)?;
-        Self::new(receive, Some(send), "IPv4", notices)
+        let frames = socket::open(libc::AF_PACKET, libc::SOCK_RAW, 0)?;
+        socket::set(&frames, libc::SOL_SOCKET, libc::SO_PRIORITY, PRIORITY)?;
+        socket::enlarge(&frames, socket::Buffer::Send, SEND_BUFFER)?;
+        Ok(Self {
+            frames: Some(frames),
+            ..Self::new(receive, Some(send), "IPv4", notices)?
+        })
     }
 
     fn v6(notices: &mut Vec<String>) -> io::Result<Self> {
@@ -396,6 +407,7 @@ impl Channel {
         Ok(Self {
             receive,
             send,
+            frames: None,
             capacity: size / LEAST_CHARGE,
             dropped: 0,
             out: SendBatch::new(),
@@ -406,13 +418,13 @@ impl Channel {
     }
 
     /// Copies an advert into the batch; false when it is full.
-    fn stage(&mut self, advert: &AdvertTx<'_>) -> bool {
-        stage(&mut self.out, advert)
+    fn stage(&mut self, advert: &AdvertTx<'_>, whole_frames: bool) -> bool {
+        stage(&mut self.out, advert, whole_frames)
     }
 
-    fn overflow(&mut self, advert: &AdvertTx<'_>) {
+    fn overflow(&mut self, advert: &AdvertTx<'_>, whole_frames: bool) {
         self.spill.clear();
-        stage(&mut self.spill, advert);
+        stage(&mut self.spill, advert, whole_frames);
     }
 
     fn unoverflow(&mut self) {
@@ -421,9 +433,11 @@ impl Channel {
 
     /// Sends the batch. What the kernel refuses for the moment is kept, what it refuses for good is reported.
     fn flush(&mut self, now: Instant, core: &mut Core, failures: &mut SendFailures) {
-        let send = self.send.as_ref().unwrap_or(&self.receive);
+        let (send, frames) = senders(&self.receive, &self.send, &self.frames);
         while let Some((_, slot)) = self.out.next() {
-            match self.out.send(send, BATCH).map_err(|error| errno(&error)) {
+            let (whole_frames, run) = self.out.run();
+            let send = if whole_frames { frames } else { send };
+            match self.out.send(send, run).map_err(|error| errno(&error)) {
                 Ok(count) => failures.sent(now, self.out.sent(count), core),
                 Err(libc::EINTR) => {}
                 Err(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) if self.out.move_next(&mut self.refused) => {}
@@ -438,14 +452,17 @@ impl Channel {
 
     /// Sends once more what was refused, unless it has lost its meaning since. The last try reports the reason.
     fn retry(&mut self, now: Instant, core: &mut Core, failures: &mut SendFailures) {
-        let send = self.send.as_ref().unwrap_or(&self.receive);
+        let (send, frames) = senders(&self.receive, &self.send, &self.frames);
         self.tries += 1;
         while let Some((bytes, slot)) = self.refused.next() {
-            if !still_true(bytes, self.send.is_some(), slot, core) {
+            let (whole_frames, run) = self.refused.run();
+            let packet = if whole_frames { &bytes[ETHER..] } else { bytes };
+            let send = if whole_frames { frames } else { send };
+            if !still_true(packet, self.send.is_some(), slot, core) {
                 self.refused.skip();
                 continue;
             }
-            match self.refused.send(send, BATCH).map_err(|error| errno(&error)) {
+            match self.refused.send(send, run).map_err(|error| errno(&error)) {
                 Ok(count) => failures.sent(now, self.refused.sent(count), core),
                 Err(libc::EINTR) => {}
                 Err(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM)
@@ -464,6 +481,16 @@ impl Channel {
     }
 }
 
+/// The sockets for packets and for complete frames.
+fn senders<'a>(
+    receive: &'a OwnedFd,
+    send: &'a Option<OwnedFd>,
+    frames: &'a Option<OwnedFd>,
+) -> (&'a OwnedFd, &'a OwnedFd) {
+    let send = send.as_ref().unwrap_or(receive);
+    (send, frames.as_ref().unwrap_or(send))
+}
+
 /// An advert that waited says "I am master"; it must not be sent by a router that has yielded since. Priority 0 stays
 /// true.
 fn still_true(bytes: &[u8], with_ip_header: bool, slot: u32, core: &Core) -> bool {
@@ -477,8 +504,27 @@ fn still_true(bytes: &[u8], with_ip_header: bool, slot: u32, core: &Core) -> boo
     vrrp.get(2) == Some(&0) || core.status(slot).is_some_and(|status| status.state == State::Master)
 }
 
-fn stage(batch: &mut SendBatch, advert: &AdvertTx<'_>) -> bool {
+fn stage(batch: &mut SendBatch, advert: &AdvertTx<'_>, whole_frames: bool) -> bool {
     let len = advert.bytes.len();
+    if whole_frames
+        && let Some(source) = advert.frame_from
+        && let IpAddr::V4(group) = advert.destination
+    {
+        if !batch.has_room(ETHER + len) {
+            return false;
+        }
+        // RFC 1112, 6.4: the lower 23 bits of the group.
+        let [_, high, middle, low] = group.octets();
+        let destination = [0x01, 0x00, 0x5e, high & 0x7f, middle, low];
+        let frame = batch.space();
+        frame[..6].copy_from_slice(&destination);
+        frame[6..12].copy_from_slice(&source);
+        frame[12..ETHER].copy_from_slice(&(libc::ETH_P_IP as u16).to_be_bytes());
+        frame[ETHER..ETHER + len].copy_from_slice(advert.bytes);
+        let address = SockAddr::link(advert.interface.index, libc::ETH_P_IP as u16, destination);
+        batch.push(ETHER + len, address, Control::EMPTY, advert.slot);
+        return true;
+    }
     if !batch.has_room(len) {
         return false;
     }

@@ -7,6 +7,9 @@ use std::io;
 const RECEIVE_VARIABLE: &str = "KEEPVIP_RECEIVE";
 const SEND_VARIABLE: &str = "KEEPVIP_SEND";
 
+/// So many routers, and the price of an advert begins to count.
+pub(crate) const MANY: usize = 64;
+
 /// How much of what arrives wakes the engine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Receive {
@@ -20,8 +23,11 @@ pub enum Receive {
 /// By what kind of socket multicast adverts leave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Send {
-    /// A packet socket, with ready-made frames.
+    /// A raw IP socket for few routers, which the host's OUTPUT rules see as those of any daemon; a packet socket from
+    /// [`MANY`] on.
     #[default]
+    Auto,
+    /// A packet socket, with ready-made frames: half the price, and past the OUTPUT rules.
     Packet,
     /// A raw IP socket.
     Raw,
@@ -47,7 +53,10 @@ impl Modes {
                 RECEIVE_VARIABLE,
                 &[("filter", Receive::Filter), ("wake", Receive::Wake)],
             )?,
-            send: choice(SEND_VARIABLE, &[("packet", Send::Packet), ("raw", Send::Raw)])?,
+            send: choice(
+                SEND_VARIABLE,
+                &[("auto", Send::Auto), ("packet", Send::Packet), ("raw", Send::Raw)],
+            )?,
         })
     }
 }
@@ -64,10 +73,20 @@ impl Receive {
 }
 
 impl Send {
+    /// Whether multicast adverts of so many routers leave as complete frames.
+    pub(crate) const fn whole_frames(self, routers: usize) -> bool {
+        match self {
+            Self::Auto => routers >= MANY,
+            Self::Packet => true,
+            Self::Raw => false,
+        }
+    }
+
     /// As the environment and the status spell it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Auto => "auto",
             Self::Packet => "packet",
             Self::Raw => "raw",
         }

@@ -78,6 +78,8 @@ pub(crate) struct Namespaces {
     /// Where datagrams are received to.
     batch: RecvBatch,
     buffer: Box<[u8]>,
+    /// Multicast adverts leave as complete frames.
+    pub(crate) whole_frames: bool,
     /// What keeps routine adverts from us, where we may.
     quiet: Option<Quiet>,
     overruns: u64,
@@ -88,6 +90,7 @@ impl Namespaces {
     /// None so far.
     pub(crate) fn new(quiet: Option<Quiet>) -> Self {
         Self {
+            whole_frames: false,
             quiet,
             list: Vec::new(),
             active: Vec::new(),
@@ -246,7 +249,7 @@ impl Namespaces {
                 failures.refused(now, slot, libc::ENONET, core);
                 continue;
             };
-            match namespace.adverts.take(&advert) {
+            match namespace.adverts.take(&advert, self.whole_frames) {
                 Taken::First => self.staged.push(netns),
                 Taken::Behind { full: false } => {}
                 Taken::Behind { full: true } => namespace.adverts.make_room(family, now, core, failures),

@@ -27,7 +27,7 @@ use keepvip_proto::vrrp::report::{Event, EventKind};
 use crate::announce::Announcements;
 use crate::failures::SendFailures;
 use crate::hands::{Hands, Outcome};
-use crate::modes::{Modes, Receive};
+use crate::modes::{Modes, Receive, Send};
 use crate::netlink::{Families, FilterOptions};
 use crate::netns::{Namespace, Namespaces, OWN};
 use crate::quiet::Quiet;
@@ -101,6 +101,7 @@ pub(crate) struct Runtime {
     epoll: Epoll,
     timer: Timer,
     namespaces: Namespaces,
+    send: Send,
     announcements: Announcements,
     failures: SendFailures,
     hands: Hands,
@@ -167,6 +168,7 @@ impl Runtime {
             epoll,
             timer,
             namespaces,
+            send: modes.send,
             announcements: Announcements::new(),
             failures: SendFailures::default(),
             hands,
@@ -334,6 +336,7 @@ impl Runtime {
         self.prepare_filter(&command.apply);
         self.hear_notes();
         self.core.apply(clock::now(), core::mem::take(&mut command.apply));
+        self.namespaces.whole_frames = self.send.whole_frames(self.core.slots().count());
         self.commands.discard(command);
     }
 

@@ -31,7 +31,7 @@ class FakeEngine:
 
     def __init__(self) -> None:
         self.notices = ["no real-time scheduling"]
-        self.modes = ("filter", "packet")
+        self.modes = ("filter", "auto")
         self.applied: list[Config] = []
         self.refuse: str | None = None
         self.calls: list[str] = []

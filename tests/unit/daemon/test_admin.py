@@ -76,7 +76,7 @@ class FakeSubject:
             config=self.config(),
             engine=EngineView(
                 alive=True, late_histogram=[], rx_overruns=0, netlink_resyncs=0, wakeups=0, realtime=True,
-                memory_locked=True, receive="filter", send="packet", notices=[],
+                memory_locked=True, receive="filter", send="auto", notices=[],
             ),
             loop=LoopView(lag_last_us=0, lag_max_us=0, lag_alarms=0, lag_histogram=[]),
             log=LogView(dropped=0, failed=0),

@@ -19,7 +19,7 @@ class FakeCore:
     def __init__(self, *, rt_priority: int | None, lock_memory: bool, packet_filter: PacketFilter) -> None:
         self.options = (rt_priority, lock_memory, packet_filter)
         self.notices = ["no real-time scheduling"]
-        self.modes = ("filter", "packet")
+        self.modes = ("filter", "auto")
         self.applied: list[dict[str, Any]] = []
         self.records: list[tuple[Any, ...]] = []
         self.ended = False

@@ -169,6 +169,17 @@ impl SendBatch {
         Some((&self.arena[staged.start..staged.start + staged.len], staged.tag))
     }
 
+    /// Whether the datagram that comes next is a complete frame, and how many in a row from it on are the like.
+    pub(crate) fn run(&self) -> (bool, usize) {
+        let mut waiting = self.staged[self.done..]
+            .iter()
+            .map(|staged| staged.destination.is_link());
+        match waiting.next() {
+            None => (false, 0),
+            Some(frames) => (frames, 1 + waiting.take_while(|&next| next == frames).count()),
+        }
+    }
+
     /// The tags of the last `count` datagrams that were sent.
     pub(crate) fn sent(&self, count: usize) -> impl Iterator<Item = u32> {
         self.staged[self.done.saturating_sub(count)..self.done]

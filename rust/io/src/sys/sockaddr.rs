@@ -75,6 +75,11 @@ impl SockAddr {
         Self::new(bytes, size_of::<libc::sockaddr_ll>())
     }
 
+    /// True for an interface to which a complete frame is handed.
+    pub(crate) fn is_link(&self) -> bool {
+        self.bytes[..2] == family(libc::AF_PACKET)
+    }
+
     fn new(bytes: [u8; LEN], len: usize) -> Self {
         debug_assert!(len <= LEN);
         Self { bytes, len: len as u32 }

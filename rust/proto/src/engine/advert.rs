@@ -45,6 +45,7 @@ pub(super) struct Farewell {
     destination: IpAddr,
     hop_limit: Option<u8>,
     bytes: Vec<u8>,
+    frame_from: Option<[u8; 6]>,
 }
 
 impl Core {
@@ -98,6 +99,14 @@ impl Core {
     fn advert(&self, slot: Slot, kind: Kind, index: usize) -> Option<AdvertTx<'_>> {
         let router = self.router(slot)?;
         let frame = router.frames.get(index)?;
+        let bytes = if kind == Kind::Zero { &frame.zero } else { &frame.alive };
+        let frame_from = match router.interface.and_then(|id| self.facts.link(id)) {
+            Some(link) if router.config.family == Family::V4 && router.config.unicast.is_none() => {
+                let fits = bytes.len() <= link.mtu as usize;
+                (link.announces && link.mac != [0; 6] && fits).then_some(link.mac)
+            }
+            _ => None,
+        };
         Some(AdvertTx {
             slot,
             interface: router.leaves_by(),
@@ -105,7 +114,8 @@ impl Core {
             source: router.source?,
             destination: router.destination(index)?,
             hop_limit: router.hop_limit(),
-            bytes: if kind == Kind::Zero { &frame.zero } else { &frame.alive },
+            bytes,
+            frame_from,
         })
     }
 
@@ -155,6 +165,7 @@ impl Core {
                     destination: tx.destination,
                     hop_limit: tx.hop_limit,
                     bytes: tx.bytes.to_vec(),
+                    frame_from: tx.frame_from,
                 };
                 self.adverts.push_back(QueuedAdvert::Farewell(Box::new(farewell)));
             }
@@ -191,6 +202,7 @@ impl Farewell {
             destination: self.destination,
             hop_limit: self.hop_limit,
             bytes: &self.bytes,
+            frame_from: self.frame_from,
         }
     }
 }

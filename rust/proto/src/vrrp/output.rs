@@ -38,6 +38,9 @@ pub struct AdvertTx<'a> {
     pub hop_limit: Option<u8>,
     /// IPv4: header and payload. IPv6: payload alone, checksum included.
     pub bytes: &'a [u8],
+    /// The interface's own MAC address, where a complete frame does the same as the packet: multicast of IPv4 that fits
+    /// an interface with Ethernet addresses.
+    pub frame_from: Option<[u8; 6]>,
 }
 
 /// Put an address on an interface, or take it off.
