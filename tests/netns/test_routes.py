@@ -156,13 +156,16 @@ def test_the_group_of_a_static_item_goes_into_fault_with_it(pair: Pair, kind: ty
     text = block("track_group g", block("group", "VI_1")) + block(
         "static_routes", "10.80.0.0/24 dev eth1 track_group g"
     )
-    kind(pair.a, text + conf()).start()
+    daemon = kind(pair.a, text + conf())
+    daemon.start()
     pair.wait_master(pair.a)
     pair.a.link("eth1", up=False)
     pair.wait_released(pair.a)
     pair.a.link("eth1", up=True)
     pair.wait_master(pair.a, since_ns=time.time_ns())
     wait_routing(pair.a, {"10.80.0.0/24"}, set(), "the static route")
+    assert daemon.stop() == 0
+    assert routes(pair.a) == set()
 
 
 def two(first: str, second: str, static: str = "") -> str:
