@@ -207,7 +207,12 @@ def _take_group(
                 hint=did_you_mean(word.keyword, instances),
             )
     if not words:
-        ctx.diagnostics.error("empty-group", f"track_group `{name}` has no member and is dropped", node.statement_span)
+        ctx.diagnostics.error(
+            "empty-group",
+            f"track_group `{name}` has no member and is dropped",
+            node.statement_span,
+            kind=ConfigTestClass.NONE,
+        )
         return
     groups[name] = node
     found.track_groups.append(TrackGroup(name=name, members=tuple(dict.fromkeys(members))))
