@@ -205,6 +205,7 @@ def _take_group(
                 f"track_group `{name}` has a member `{word.keyword}`, but there is no such vrrp_instance that runs",
                 word.span,
                 hint=did_you_mean(word.keyword, instances),
+                kind=ConfigTestClass.NONE,
             )
     if not words:
         ctx.diagnostics.error(
