@@ -1,11 +1,12 @@
 """Reload: what did not change misses nothing, what changed changes, a broken file changes nothing."""
 
 import time
+from pathlib import Path
 
 import pytest
 
 from keepvip.lab import Advert, Daemon, Lab, Pair
-from keepvip.lab.configs import instance
+from keepvip.lab.configs import global_defs, instance
 from keepvip.lab.measure import gaps_s
 from keepvip.lab.waiting import wait_until
 
@@ -148,3 +149,36 @@ def test_broken_file_changes_nothing(pair: Pair, kind: type[Daemon], broken: str
     # and a good file is taken again
     daemon.reload(v3(addresses=["10.0.0.1", "10.0.0.9"]))
     watch.wait_address("10.0.0.9", timeout_s=3)
+
+
+def test_reload_check_config_and_a_reload_at_a_set_time(pair: Pair, kind: type[Daemon]) -> None:
+    """What --config-test would not pass changes nothing, and its findings are in the log; the clock reloads, too."""
+    log, when = pair.a.directory / "check.log", pair.a.directory / "when"
+    when.unlink(missing_ok=True)
+    settings = global_defs(f"reload_check_config {log}", f"reload_time_file {when}", "vrrp_process_name kv_vrrp")
+    daemon = kind(pair.a, settings + v3(priority=100))
+    daemon.start()
+    first = pair.wait_master(pair.a)
+    assert first.priority == 100
+    since_ns = daemon.reload(settings + v3(priority=120) + "vrrp_instence V {\n}\n")
+    wait_until(lambda: log.exists() and "vrrp_instence" in log.read_text(), timeout_s=5, what="findings in the log")
+    pair.tap.wait_count(Advert, lambda advert: advert.node == "a", 5, timeout_s=5, since_ns=since_ns)
+    assert {advert.priority for advert in pair.tap.adverts(node="a", since_ns=since_ns)} == {100}
+    daemon.file.write_text(settings + v3(priority=130))
+    when.write_text(time.strftime("%H:%M:%S", time.localtime(time.time() + 2)))
+    pair.tap.wait_advert("a", 51, priority=130, timeout_s=6)
+    wait_until(lambda: not when.exists(), timeout_s=2, what="the end of the time file")
+    names = {path.read_text().strip() for pid in daemon.process.family() for path in tasks(pid)}
+    assert "kv_vrrp" in names
+
+
+def tasks(pid: int) -> list[Path]:
+    return list(Path(f"/proc/{pid}/task").glob("*/comm"))
+
+
+def test_reload_check_config_forbids_a_start_with_findings(pair: Pair, kind: type[Daemon]) -> None:
+    """A script without script security is one: status 2, at once."""
+    conf = global_defs("reload_check_config", "script_user root") + v3(extra=["notify /bin/true"])
+    daemon = kind(pair.a, conf)
+    daemon.start()
+    assert daemon.process.wait(5) == 2

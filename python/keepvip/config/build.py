@@ -10,7 +10,6 @@ from keepvip.config.build_balancing import follow_instance
 from keepvip.config.build_bfd import build_bfd_tracks, build_sessions
 from keepvip.config.build_global import build_global
 from keepvip.config.build_instance import build_instance
-from keepvip.config.build_routing import build_routing
 from keepvip.config.build_script import build_notify
 from keepvip.config.build_service import build_services
 from keepvip.config.build_track import build_tracking
@@ -37,7 +36,7 @@ __all__ = ["Built", "build"]
 class Built:
     """A configuration together with the statements it was made from, for rules that point at single lines."""
 
-    __slots__ = ("_groups", "_headers", "_settings", "config", "fatal", "mail_unspoken", "network", "root")
+    __slots__ = ("_groups", "_headers", "_settings", "config", "fatal", "mail_unspoken", "network", "nodes", "root")
 
     def __init__(
         self,
@@ -48,9 +47,12 @@ class Built:
         fatal: bool,
         mail_unspoken: bool,
         network: HostFacts | None,
+        nodes: Sequence[Node],
     ) -> None:
         self.config = config
         self.root = root
+        self.nodes = nodes
+        """The statements of the whole file, in order."""
         self.fatal = fatal
         """keepalived would not start with this: `config` is only what could be made of it."""
         self.mail_unspoken = mail_unspoken
@@ -109,19 +111,11 @@ def build(
     sessions = build_sessions(ctx, _all(root, "bfd_instance"))
     track_files = {name: (file.weight, file.reverse) for name, file in tracking.known_files.items()}
     services = build_services(ctx, root, msgspec.structs.replace(defaults.services, track_files=track_files))
-    routing = build_routing(
-        ctx,
-        nodes,
-        instances=tracking.instances,
-        default_interface=defaults.static_interface,
-        iproute_usr_dir=defaults.iproute_usr_dir,
-        iproute_etc_dir=defaults.iproute_etc_dir,
-    )
     config = Config(
         ssl=_ssl(ctx, root.get("SSL")),
         global_defs=defs,
         sync_groups=sync_groups,
-        instances=tuple(routing.joined(tracking.instances).values()),
+        instances=tuple(tracking.instances.values()),
         track_scripts=tracking.scripts,
         virtual_servers=services,
         balancing=follow_instance(ctx, defaults.services, tracking.instances, services),
@@ -129,16 +123,12 @@ def build(
         bfd_tracks=build_bfd_tracks(ctx, sessions, settings, {name: group for name, (_, group) in groups.items()}),
         track_files=tracking.files,
         track_processes=tracking.processes,
-        static_addresses=tuple(routing.addresses),
-        static_routes=tuple(routing.routes),
-        static_rules=tuple(routing.rules),
-        track_groups=tuple(routing.track_groups),
         files=files,
         net_namespace=str(namespace.value) if namespace is not None else None,
         instance_name=root["instance"].value if "instance" in root else None,
         use_pid_dir="use_pid_dir" in root or "instance" in root or namespace is not None,
     )
-    return Built(config, root, settings, fatal=ctx.fatal, mail_unspoken=mail_unspoken, network=ctx.network)
+    return Built(config, root, settings, fatal=ctx.fatal, mail_unspoken=mail_unspoken, network=ctx.network, nodes=nodes)
 
 
 def _checked_files(nodes: Iterable[Node]) -> frozenset[str]:

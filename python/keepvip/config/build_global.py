@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from keepvip.config.build_balancing import build_balancing
 from keepvip.config.build_defaults import InstanceDefaults, extra_interfaces
 from keepvip.config.build_fifo import build_fifos
+from keepvip.config.build_process import build_process_settings
 from keepvip.config.build_script import DEFAULT_USER, ScriptDefaults, build_script, known_group, known_user, split_group
 from keepvip.config.diagnostic import ConfigTestClass
 from keepvip.config.keywords.global_defs import GLOBAL_DEFS
@@ -70,6 +71,7 @@ def build_global(
         vrrp_cpu_affinity=tuple(sorted(set(settings.value("vrrp_cpu_affinity", ())))),
         process_monitor_rcv_bufs=settings.value("process_monitor_rcv_bufs", 0) or None,
         process_monitor_rcv_bufs_force=settings.value("process_monitor_rcv_bufs_force", False),
+        process=build_process_settings(ctx, settings),
         umask=_umask(settings),
         notify_fifo=notify_fifo,
         vrrp_notify_fifo=vrrp_notify_fifo,
@@ -113,9 +115,6 @@ def build_global(
         vmac_addr_prefix=settings.value("vmac_addr_prefix", settings.value("vmac_prefix", "vrrp")),
         scripts=scripts,
         services=build_balancing(ctx, settings, scripts),
-        static_interface=settings.value("default_interface", None),
-        iproute_usr_dir=settings.value("iproute_usr_dir", None),
-        iproute_etc_dir=settings.value("iproute_etc_dir", None),
     )
     return defs, defaults
 

@@ -90,6 +90,13 @@ class Lint:
                 yield tracked.script
         owners: list[NotifyScripts] = [instance.notify for instance in self.config.instances]
         owners += [group.notify for group in self.config.sync_groups]
+        defs = self.config.global_defs
+        for fifo in (defs.notify_fifo, defs.vrrp_notify_fifo):
+            if fifo is not None and fifo.script is not None:
+                yield fifo.script
+        for single in (defs.startup_script, defs.shutdown_script):
+            if single is not None:
+                yield single
         for notify in owners:
             if notify.wanted:
                 for field in _NOTIFY_FIELDS:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from keepvip.config.diagnostic import ConfigTestClass, Diagnostic, Diagnostics, Severity
+from keepvip.config.diagnostic import ConfigTestClass, Diagnostic, Diagnostics, Severity, config_test_exit_code
 from keepvip.config.facts import HostFacts
 from keepvip.config.load import load
 from keepvip.config.model_service import Balancing
@@ -32,6 +32,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     diagnostics: Diagnostics
     at_ns: int
     """When, wall-clock."""
+    text: str = ""
+    """Everything as one file, where a copy is to be kept (`config_save_dir`)."""
 
 
 def read(settings: Settings) -> Loaded:
@@ -43,7 +45,12 @@ def read(settings: Settings) -> Loaded:
         facts=HostFacts(),
         strict_includes=settings.strict_includes,
     )
-    return Loaded(config=_only(result.config, settings.parts), diagnostics=result.diagnostics, at_ns=at_ns)
+    text = ""
+    if result.built.config.global_defs.process.config_save_dir is not None:
+        from keepvip.config.consolidated import consolidated  # noqa: PLC0415  (rare)
+
+        text = consolidated(settings.config_path, result.built.nodes)
+    return Loaded(config=_only(result.config, settings.parts), diagnostics=result.diagnostics, at_ns=at_ns, text=text)
 
 
 def _only(config: Config | None, parts: frozenset[str]) -> Config | None:
@@ -51,7 +58,7 @@ def _only(config: Config | None, parts: frozenset[str]) -> Config | None:
     if config is None:
         return None
     if "vrrp" not in parts:
-        config = msgspec.structs.replace(config, instances=(), sync_groups=(), track_scripts=())
+        config = msgspec.structs.replace(config, instances=(), sync_groups=(), track_scripts=(), track_processes=())
         sync = config.balancing.sync_daemon
         if sync is not None and sync.instance is not None:  # there is no such instance to follow
             balancing = msgspec.structs.replace(config.balancing, sync_daemon=None)
@@ -68,12 +75,18 @@ def start_status(loaded: Loaded, *, refuse_errors: bool) -> int:
     """The exit status with which a start must be refused; 0 = go on."""
     diagnostics = loaded.diagnostics
     if refuse_errors:
-        return ExitStatus.CONFIG if diagnostics.errors or loaded.config is None else ExitStatus.OK
+        return ExitStatus.CONFIG if diagnostics.errors or loaded.config is None else _check_status(loaded)
     if diagnostics.stops_start:
         return ExitStatus.UNREADABLE
     if loaded.config is None or ConfigTestClass.ABORT in diagnostics.classes:
         return ExitStatus.CONFIG
-    return ExitStatus.OK
+    return _check_status(loaded)
+
+
+def _check_status(loaded: Loaded) -> int:
+    """With `reload_check_config` keepalived's processes end at the start for any finding."""
+    wanted = loaded.config is not None and loaded.config.global_defs.process.reload_check_config
+    return ExitStatus.CONFIG if wanted and config_test_exit_code(loaded.diagnostics) else ExitStatus.OK
 
 
 def blockers(loaded: Loaded, running: Loaded, *, refuse_errors: bool) -> list[Diagnostic]:

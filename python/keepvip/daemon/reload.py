@@ -13,6 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from keepvip.config.diagnostic import config_test_exit_code
 from keepvip.daemon.loading import Loaded, Read, blockers
 
 if TYPE_CHECKING:
@@ -149,6 +150,11 @@ class Reloader:
         blocking = blockers(loaded, self.running, refuse_errors=self._refuse_errors)
         if blocking or loaded.config is None:
             return f"{plural(len(blocking), 'error')} in the configuration"
+        process = self.config.global_defs.process
+        status = config_test_exit_code(loaded.diagnostics) if process.reload_check_config else 0
+        if status:
+            where = "" if process.reload_check_log is None else f", see {process.reload_check_log}"
+            return f"its check (reload_check_config) ends with status {status}{where}"
         fixed = _fixed_difference(self.config, loaded.config)
         return f"{fixed} cannot change without a restart" if fixed is not None else None
 
@@ -167,6 +173,8 @@ def _fixed_difference(old: Config, new: Config) -> str | None:
         return "net_namespace"
     if old.instance_name != new.instance_name:
         return "instance"
+    if old.global_defs.process.tmp_config_directory != new.global_defs.process.tmp_config_directory:
+        return "tmp_config_directory"
     if old.global_defs.packet_filter.table != new.global_defs.packet_filter.table:
         return "nftables"
     if old.global_defs.packet_filter != new.global_defs.packet_filter:

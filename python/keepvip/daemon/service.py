@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from keepvip.daemon import findings, signals, watchdog
+from keepvip.daemon import findings, reading, signals, watchdog
 from keepvip.daemon.eventlog import EventLog
 from keepvip.daemon.lag import LagMeter
+from keepvip.daemon.names import ProcessNames
 from keepvip.daemon.ports import ENGINE_STOP_S
+from keepvip.daemon.reading import ConfigCopies
 from keepvip.daemon.reload import Outcome, Reloader
-from keepvip.daemon.routing import Routing
+from keepvip.daemon.schedule import ReloadClock
 from keepvip.daemon.services import Services
 from keepvip.daemon.settings import ExitStatus, Settings
 from keepvip.daemon.statefiles import StateFiles
@@ -49,9 +51,6 @@ _log = logging.getLogger("keepvip.daemon")
 LINKS_SETTLE_S = 1.0
 """After a reload, macvlans that nobody uses any more stay so long: the engine says goodbye on them."""
 
-ROUTING_RELEASE_S = 0.2
-"""How long routes and rules may take to go before priority 0 is sent and the addresses follow."""
-ROUTING_CLOSE_S = 2.0
 NOTIFY_STOP_S = 1.0
 """How long stop notifications may take (vrrp-behaviour.md 13.2)."""
 
@@ -75,7 +74,7 @@ class Service:
         sysctl: PromoteSecondaries | None = None,
         first: First | None = None,
         own_links: OwnLinks | None = None,
-        routing: Routing | None = None,
+        pid_file: Path | None = None,
     ) -> None:
         self.settings = settings
         self.engine = engine
@@ -87,16 +86,23 @@ class Service:
         self.lag = LagMeter()
         self._systemd = Systemd() if systemd is None else systemd
         self.reloader = Reloader(
-            loaded, read=read, plan=plan, apply=self._apply,
+            loaded, read=self._read_files, plan=plan, apply=self._apply,
             refuse_errors=settings.refuse_errors, begun=self._systemd.reloading, done=self._reload_done,
         )  # fmt: skip
         self.own_links = OwnLinks() if own_links is None else own_links
+        self._read = read
+        self._pid_file = socket.with_suffix(".pid") if pid_file is None else pid_file
+        self._copies = ConfigCopies()
+        self._names = ProcessNames()
         self._make_notifier = notifier
         self._notifier: NotifierPort | None = None
         self.trackers = Trackers(engine.track, self.publish, first=first)
         self.services = Services(self._notify_service, self.tell, file_value=self.trackers.file_value)
+        self._clock = ReloadClock(self.trackers.watcher, self.request_reload)
+        self._files = StateFiles(
+            lambda: self.config, engine.snapshot, namespace=settings.namespace, trackers=self.trackers
+        )
         self._sysctl = PromoteSecondaries() if sysctl is None else sysctl
-        self._routing = Routing() if routing is None else routing
         self._event_log = EventLog()
         self._event_log.configure(self.config)
         self._began_s = time.monotonic()
@@ -117,10 +123,11 @@ class Service:
         notifier.start()
         self.trackers.configure(self.config)
         self._sysctl.apply(_promoted(self.config))
-        self._routing.attach(loop, self.publish)
         loop.add_reader(self.engine.fileno(), self.read_events)
         self.own_links.on_change(self._links_changed)
         self._watch_links(loop)
+        self._take_process(self.config)
+        self._copies.keep(self._save_folder(self.config), self.reloader.running.text)
         self._install_signals(loop)
         self.services.configure(self.config)
         self._say_ready()
@@ -137,9 +144,7 @@ class Service:
         return self._status
 
     def _install_signals(self, loop: asyncio.AbstractEventLoop) -> None:
-        files = StateFiles(
-            lambda: self.config, self.engine.snapshot, namespace=self.settings.namespace, trackers=self.trackers
-        )
+        files = self._files
         signals.install(
             loop,
             reload=self.request_reload,
@@ -177,7 +182,6 @@ class Service:
         """Passes one event to feed, journal, log and notifications. None of them can keep it from the others."""
         if isinstance(event, Stopped | Fatal):
             self._engine_ended(event)
-        self._routing.handle(event)
         event = self.feed.publish(event)
         for take in (self.journal.record, self._event_log.write, self._notify, self.services.see):
             try:
@@ -186,8 +190,6 @@ class Service:
                 _log.exception("Cannot handle %r", event)
 
     def _notify(self, event: Event) -> None:
-        if isinstance(event, EventsLost):
-            self._routing.resync(self.engine.snapshot())
         if self._notifier is None:
             return
         self._notifier.handle(event)
@@ -212,7 +214,32 @@ class Service:
         """Publishes a message of the daemon itself."""
         self.publish(Notice(seq=0, at_ns=time.time_ns(), mono_us=time.monotonic_ns() // 1000, level=level, text=text))
 
+    def _read_files(self) -> Loaded:
+        """Reads for a reload, on its thread."""
+        process = self.config.global_defs.process
+        with reading.marked(process, self._pid_file):
+            loaded = self._read()
+        reading.checked(process, loaded)
+        if loaded.config is not None:
+            self._copies.keep(self._save_folder(loaded.config), loaded.text)
+        return loaded
+
+    @staticmethod
+    def _save_folder(config: Config) -> str | None:
+        return config.global_defs.process.config_save_dir
+
+    def _save_state(self, when: str) -> None:
+        folder = self._save_folder(self.config)
+        if folder is not None:
+            self._files.data(self._copies.state_path(folder, when))
+
+    def _take_process(self, config: Config) -> None:
+        self._names.apply(config.global_defs.process)
+        self._clock.configure(config.global_defs.process)
+
     def _apply(self, config: Config) -> None:
+        self._copies.reloads += 1
+        self._save_state("pre")
         try:
             self.engine.apply(config, self.trackers.new_values(config), self.own_links.prepare(config))
         except (ValueError, RuntimeError):
@@ -222,7 +249,6 @@ class Service:
         self._watch_links(loop)
         loop.call_later(LINKS_SETTLE_S, self.own_links.settle)
         self.trackers.configure(config)
-        self._routing.configure(self.config, config)
         self._event_log.configure(config)
         self._sysctl.apply(_promoted(config))
         if self._notifier is not None:
@@ -247,6 +273,9 @@ class Service:
         for step in outcome.steps:
             self.tell("info", step)
         self.tell("info" if outcome.ok else "error", outcome.message)
+        if outcome.ok:
+            self._save_state("post")
+        self._take_process(self.config)
         self._say_ready()
 
     def _say_ready(self) -> None:
@@ -274,8 +303,7 @@ class Service:
     async def _stop(self, loop: asyncio.AbstractEventLoop) -> None:
         self._systemd.stopping()
         self.reloader.close()
-        if self.settings.release_on_stop:
-            await self._routing.release(ROUTING_RELEASE_S)
+        self._clock.close()
         with contextlib.suppress(RuntimeError):  # it has just ended by itself: `Fatal` is on its way, or was here
             self.engine.stop(release=self.settings.release_on_stop)
         try:
@@ -289,11 +317,7 @@ class Service:
         loop.remove_reader(self.engine.fileno())
         if (news := self.own_links.fileno()) is not None:
             loop.remove_reader(news)
-        await asyncio.gather(
-            self.trackers.stop(),
-            self._routing.close(ROUTING_CLOSE_S),
-            self.services.stop(remove=self.settings.release_services_on_stop),
-        )
+        await asyncio.gather(self.trackers.stop(), self.services.stop(remove=self.settings.release_services_on_stop))
         if self._notifier is not None:  # after the services, whose end may be told
             await self._notifier.stop(NOTIFY_STOP_S)
         self.lag.stop()

@@ -103,14 +103,14 @@ class StateFiles:
         """What the counters were when they were cleared."""
         self._busy: set[str] = set()
 
-    def data(self) -> None:
-        """SIGUSR1."""
+    def data(self, path: str | None = None) -> None:
+        """SIGUSR1. `path`: instead of where the configuration says."""
         from keepvip.observe.dump_data import data_text  # noqa: PLC0415  (on request)
 
         config, snapshot = self._config(), self._snapshot()
         tracked = [] if self._trackers is None else self._trackers.status()
         processes = self._processes()
-        path = dump_paths(config, self._namespace).data
+        path = dump_paths(config, self._namespace).data if path is None else path
         self._write(path, lambda: data_text(config, snapshot, tracked, processes))
 
     def stats(self) -> None:

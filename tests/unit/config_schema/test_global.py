@@ -182,7 +182,7 @@ def test_root_keywords(compiled: Compile) -> None:
 
 
 def test_a_keyword_without_effect_gives_its_reason(compiled: Compile) -> None:
-    (found,) = [f for f in compiled("global_defs {\nprocess_names\n}\n").diagnostics if f.code == "no-effect"]
+    (found,) = [f for f in compiled("global_defs {\nbfd_process_name x\n}\n").diagnostics if f.code == "no-effect"]
     assert "one process" in found.message
 
 

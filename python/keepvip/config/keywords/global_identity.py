@@ -9,11 +9,9 @@ _ONE_PROCESS = no_op("keepvip is one process, named keepvip or keepvipd")
 _TIMEOUT = Arg("int", "SECONDS", low=1, high=1000, unit="seconds")
 
 IDENTITY = (
-    Keyword("process_names", (), "Names the child processes.", "off", support=_ONE_PROCESS),
-    Keyword("process_name", (NAME,), "Name of the parent process.", "keepalived", since="2.0.16", support=_ONE_PROCESS),
-    Keyword(
-        "vrrp_process_name", (NAME,), "Name of the VRRP process.", "keepalived", since="2.0.16", support=_ONE_PROCESS
-    ),
+    Keyword("process_names", (), "Names the thread of the engine keepalived_vrrp.", "off"),
+    Keyword("process_name", (NAME,), "Name of the process in ps.", "that of the program", since="2.0.16"),
+    Keyword("vrrp_process_name", (NAME,), "Name of the engine's thread in ps -L.", "keepvip-engine", since="2.0.16"),
     Keyword(
         "checker_process_name",
         (NAME,),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keepvip.config.keyword import ACTS, Arg, Keyword, Support, deprecated, no_op, not_yet
+from keepvip.config.keyword import ACTS, Arg, Keyword, Support, deprecated, no_op
 from keepvip.config.keywords.arguments import BOOL, BYTES, PATH
 
 _NICE = Arg("int", "NICE", low=-20, high=19)
@@ -18,7 +18,6 @@ _CHECKS = tuple(
 _NO_CHECKER = no_op("there is no checker process: checks run beside the engine and cannot delay it")
 _NO_BFD = no_op("there is no BFD process")
 _NETLINK = no_op("the engine sizes its netlink buffer itself, and an overrun is followed by a full resync")
-_RELOAD = not_yet("timed reload", "no reload happens by itself")
 _RTTIME_NO_OP = no_op("the engine sets its own limit on the time it may run without waiting")
 
 _NAMES = {"vrrp": "VRRP", "checker": "checker", "bfd": "BFD"}
@@ -162,11 +161,10 @@ FILES = (
     Keyword(
         "reload_check_config",
         (Arg("word", "LOGFILE", optional=True),),
-        "Checks the new files before a reload and keeps the old configuration if they have a fault.",
+        "Refuses a start and a reload for whatever --config-test finds; a reload writes the findings to LOGFILE.",
         "off",
         "B",
         "2.2.0",
-        no_op("keepvip checks before every reload, and a broken file changes nothing"),
     ),
     Keyword(
         "reload_time_file",
@@ -175,18 +173,16 @@ FILES = (
         "none",
         "C",
         "2.1.0",
-        _RELOAD,
         missing_ignored=True,
     ),
-    Keyword("reload_repeat", (), "Keeps that file and reloads daily.", "off", "C", "2.1.0", _RELOAD),
+    Keyword("reload_repeat", (), "Keeps that file and reloads daily.", "off", "C", "2.1.0"),
     Keyword(
         "reload_file",
         (_OPTIONAL_PATH,),
-        "Marker file that exists while the configuration is being read.",
+        "Marker file that exists while a reload reads the configuration.",
         "off",
         "C",
         "2.2.0",
-        not_yet("reload marker", "no such file is made"),
     ),
     Keyword(
         "include_check",
@@ -203,7 +199,6 @@ FILES = (
         "none",
         "C",
         "2.2.3",
-        not_yet("configuration copies", "no copies are kept"),
     ),
     Keyword(
         "tmp_config_directory",

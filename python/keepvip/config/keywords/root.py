@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keepvip.config.keyword import ACTS, Arg, Block, Keyword, deprecated, no_op, not_yet, table
+from keepvip.config.keyword import Arg, Block, Keyword, deprecated, no_op, not_yet, table
 from keepvip.config.keywords.addresses import STATIC_ADDRESSES
 from keepvip.config.keywords.arguments import NAME
 from keepvip.config.keywords.global_defs import GLOBAL_DEFS
@@ -56,7 +56,7 @@ _PROCESS = (
         "instance",
         (NAME,),
         "Name of this daemon, so that several can run on a host: part of the names of pid files, of the"
-        " socket and of state files. Fixed over a reload.",
+        " socket and of state files, and of the log tag. Fixed over a reload.",
         "none",
         "B",
         "1.2.24",
@@ -94,7 +94,7 @@ ROOT = Block(
             "none",
             "C",
             "2.0.3",
-            ACTS,
+            not_yet("static addresses, routes and rules"),
             "add",
             TRACK_GROUP,
             missing_ignored=True,
@@ -106,7 +106,7 @@ ROOT = Block(
             "none",
             "B",
             "1.1.0",
-            ACTS,
+            not_yet("static addresses, routes and rules", "the addresses are not installed by keepvip"),
             "add",
             STATIC_ADDRESSES,
         ),
