@@ -143,6 +143,38 @@ class AddressFailed(EventBase, frozen=True, kw_only=True, gc=False):
     action: str
 
 
+class RoutingSet(EventBase, frozen=True, kw_only=True, gc=False):
+    """Routes and rules of a new master are in place. ``took_us``: since the transition."""
+
+    instance: str
+    routes: int
+    rules: int
+    took_us: int
+
+
+class RoutingRestored(EventBase, frozen=True, kw_only=True, gc=False):
+    """Somebody else deleted a route, rule or static address; it was put back. ``count`` since it was added."""
+
+    instance: str | None
+    """None: a static one."""
+    what: str
+    """"route", "rule" or "address"."""
+    item: str
+    count: int
+
+
+class RoutingFailed(EventBase, frozen=True, kw_only=True, gc=False):
+    """The kernel refused to add or remove a route, rule or static address. ``action`` is "install" or "withdraw"."""
+
+    instance: str | None
+    what: str
+    item: str
+    errno: int
+    detail: str
+    """The kernel's own words, often empty."""
+    action: str
+
+
 class AdvertRejected(EventBase, frozen=True, kw_only=True, gc=False):
     """An advert was not accepted; reported once per cause until the master or the state changes."""
 
@@ -220,6 +252,9 @@ Event = (
     | Tracked
     | AddressRestored
     | AddressFailed
+    | RoutingSet
+    | RoutingRestored
+    | RoutingFailed
     | AdvertRejected
     | SendFailed
     | FaultChange

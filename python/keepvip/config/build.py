@@ -10,6 +10,7 @@ from keepvip.config.build_balancing import follow_instance
 from keepvip.config.build_bfd import build_bfd_tracks, build_sessions
 from keepvip.config.build_global import build_global
 from keepvip.config.build_instance import build_instance
+from keepvip.config.build_routing import build_routing
 from keepvip.config.build_script import build_notify
 from keepvip.config.build_service import build_services
 from keepvip.config.build_track import build_tracking
@@ -111,11 +112,19 @@ def build(
     sessions = build_sessions(ctx, _all(root, "bfd_instance"))
     track_files = {name: (file.weight, file.reverse) for name, file in tracking.known_files.items()}
     services = build_services(ctx, root, msgspec.structs.replace(defaults.services, track_files=track_files))
+    routing = build_routing(
+        ctx,
+        nodes,
+        instances=tracking.instances,
+        default_interface=defaults.static_interface,
+        iproute_usr_dir=defaults.iproute_usr_dir,
+        iproute_etc_dir=defaults.iproute_etc_dir,
+    )
     config = Config(
         ssl=_ssl(ctx, root.get("SSL")),
         global_defs=defs,
         sync_groups=sync_groups,
-        instances=tuple(tracking.instances.values()),
+        instances=tuple(routing.joined(tracking.instances).values()),
         track_scripts=tracking.scripts,
         virtual_servers=services,
         balancing=follow_instance(ctx, defaults.services, tracking.instances, services),
@@ -123,6 +132,10 @@ def build(
         bfd_tracks=build_bfd_tracks(ctx, sessions, settings, {name: group for name, (_, group) in groups.items()}),
         track_files=tracking.files,
         track_processes=tracking.processes,
+        static_addresses=tuple(routing.addresses),
+        static_routes=tuple(routing.routes),
+        static_rules=tuple(routing.rules),
+        track_groups=tuple(routing.track_groups),
         files=files,
         net_namespace=str(namespace.value) if namespace is not None else None,
         instance_name=root["instance"].value if "instance" in root else None,

@@ -14,10 +14,11 @@ from keepvip.config.values import Address, Bad, read_prefix
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from keepvip.config.keyword import Keyword
     from keepvip.config.settings import Context, Setting
     from keepvip.config.tree import Node
 
-__all__ = ["Placed", "build_addresses", "room_for_addresses", "without_duplicates"]
+__all__ = ["Placed", "build_addresses", "build_entry", "room_for_addresses", "without_duplicates"]
 
 SCOPES = {"global": 0, "universe": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}
 MAX_BROADCAST_PREFIX = 30
@@ -70,19 +71,25 @@ def _simple(node: Node) -> VirtualAddress | None:
 
 
 def _entry(ctx: Context, node: Node) -> tuple[VirtualAddress | None, bool]:
+    built, options = build_entry(ctx, node, VIRTUAL_ADDRESSES.keywords)
+    return built, built is not None and "use_vmac" in options
+
+
+def build_entry(
+    ctx: Context, node: Node, keywords: dict[str, Keyword]
+) -> tuple[VirtualAddress | None, dict[str, tuple[object, int]]]:
+    """The address of one line with its options; None, with a diagnostic, if it is dropped."""
     address = _address(ctx, node)
     repeated = [index for index, word in enumerate(node.args) if word == "dev"]
-    options = read_options(ctx, node, (node.keyword, *node.args), 1, VIRTUAL_ADDRESSES.keywords, "address")
+    options = read_options(ctx, node, (node.keyword, *node.args), 1, keywords, "address")
     if address is None or options is None:
-        return None, False
+        return None, {}
     if len(repeated) > 1:
         ctx.diagnostics.error(
             "duplicate", f"`{address.text}` is put on two interfaces and is dropped", node.arg_span(repeated[1])
         )
-        return None, False
-    fields = _Fields(ctx, node, address, options)
-    built = fields.build()
-    return built, built is not None and "use_vmac" in options
+        return None, {}
+    return _Fields(ctx, node, address, options).build(), options
 
 
 def _address(ctx: Context, node: Node) -> Address | None:

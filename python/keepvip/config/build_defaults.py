@@ -37,6 +37,10 @@ class InstanceDefaults(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     vmac_addr_prefix: str = "vrrp"
     scripts: ScriptDefaults = ScriptDefaults()
     services: ServiceDefaults = ServiceDefaults()
+    static_interface: str | None = None
+    """Of static addresses that name none; None = eth0."""
+    iproute_usr_dir: str | None = None
+    iproute_etc_dir: str | None = None
 
 
 def extra_interfaces(settings: Settings, name: str, older_name: str) -> dict[str, Any]:

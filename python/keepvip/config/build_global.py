@@ -115,6 +115,9 @@ def build_global(
         vmac_addr_prefix=settings.value("vmac_addr_prefix", settings.value("vmac_prefix", "vrrp")),
         scripts=scripts,
         services=build_balancing(ctx, settings, scripts),
+        static_interface=settings.value("default_interface", None),
+        iproute_usr_dir=settings.value("iproute_usr_dir", None),
+        iproute_etc_dir=settings.value("iproute_etc_dir", None),
     )
     return defs, defaults
 

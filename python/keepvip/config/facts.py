@@ -81,8 +81,10 @@ class HostFacts:
         contents: Mapping[str, bytes] | None = None,
         hostname: str | None = None,
         namespace: str | None = None,
+        texts: Mapping[str, str] | None = None,
     ) -> None:
         self._interfaces = interfaces
+        self._texts = texts
         self._addresses = addresses
         self._users = users
         self._groups = groups
@@ -219,6 +221,24 @@ class HostFacts:
             return error
         except ValueError:  # a NUL in the name
             return FileNotFoundError(2, "No such file or directory", path)
+
+    def text(self, path: str) -> str | None:
+        """What stands in a small file; None if it cannot be read."""
+        if self._texts is not None:
+            return self._texts.get(path)
+        try:
+            return Path(path).read_text(encoding="utf-8", errors="replace")
+        except (OSError, ValueError):
+            return None
+
+    def files_in(self, folder: str, ending: str) -> list[str]:
+        """Paths of the files of a folder whose name ends so, sorted; none if there is no such folder."""
+        if self._texts is not None:
+            return sorted(path for path in self._texts if path.rpartition("/")[0] == folder and path.endswith(ending))
+        try:
+            return sorted(str(path) for path in Path(folder).iterdir() if path.name.endswith(ending))
+        except (OSError, ValueError):
+            return []
 
 
 def _read_interface(sock: socket.socket, name: str) -> Interface:

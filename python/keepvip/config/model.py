@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import msgspec
 
+from keepvip.config.model_address import VirtualAddress
 from keepvip.config.model_auth import AuthHmac  # noqa: TC001
 from keepvip.config.model_bfd import BfdSession, BfdTrack  # noqa: TC001
 from keepvip.config.model_check import SslClient  # noqa: TC001
 from keepvip.config.model_process import ProcessSettings
 from keepvip.config.model_remote import DbusService, SnmpAgent  # noqa: TC001
+from keepvip.config.model_route import Route, Rule, StaticAddress, TrackGroup  # noqa: TC001
 from keepvip.config.model_script import Fifo, Script
 from keepvip.config.model_service import Balancing, VirtualServer
 from keepvip.config.model_track import TrackFile, TrackProcess  # noqa: TC001  (msgspec resolves annotations)
@@ -48,38 +50,6 @@ OWNER = 255
 InstanceKey = tuple[int, int, str, str]
 """(VRID, family, interface, destination): who an instance *is*, over reloads. The destination is the group, with the
 kind of link that carries the addresses; for unicast it is the source address. No interface is empty."""
-
-
-class VirtualAddress(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One address of an instance (config-keywords.md 4.1)."""
-
-    address: str
-    """Canonical text form, without prefix length."""
-    prefix_len: int
-    family: int
-    """4 or 6."""
-    dev: str | None = None
-    """Interface that carries it; None = the interface of the instance."""
-    scope: int = 0
-    """Kernel scope number: 0 global, 200 site, 253 link, 254 host. IPv4 only."""
-    brd: str | None = None
-    """Broadcast address; `+` and `-` are resolved already. IPv4 only."""
-    label: str | None = None
-    peer: str | None = None
-    """Point-to-point peer; its prefix length is `peer_prefix_len`."""
-    peer_prefix_len: int | None = None
-    use_vmac: bool = False
-    """It is on a macvlan of its own on `dev`, one of the `address_vmacs` of the instance."""
-    no_track: bool = False
-    """The state of its interface does not matter, and its removal by somebody else is ignored."""
-    nodad: bool = False
-    """Skip duplicate address detection; True by default for IPv6, False for IPv4, where there is none."""
-    home: bool = False
-    mngtmpaddr: bool = False
-    noprefixroute: bool = False
-    autojoin: bool = False
-    preferred_lft_s: int | None = None
-    """Seconds; None = forever. 0 marks the address as deprecated, so it is never chosen as a source."""
 
 
 class GarpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -180,6 +150,8 @@ class Track(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     weight: int = 0
     """Added to the priority while good (positive) or bad (negative); 0: FAULT while bad."""
     reverse: bool = False
+    implied: bool = False
+    """Not listed by anybody: a route or rule goes over it."""
 
 
 class TrackScript(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -253,6 +225,9 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Advertised, in the order of the packet."""
     excluded: tuple[VirtualAddress, ...] = ()
     """Installed with the others, not advertised."""
+    routes: tuple[Route, ...] = ()
+    """There while it is MASTER."""
+    rules: tuple[Rule, ...] = ()
     tracks: tuple[Track, ...] = ()
     """What it depends on, its sync group's trackers included."""
     garp: GarpConfig = GarpConfig()
@@ -380,6 +355,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What SSL_GET presents to servers."""
     bfd_sessions: tuple[BfdSession, ...] = ()
     bfd_tracks: tuple[BfdTrack, ...] = ()
+    static_addresses: tuple[StaticAddress, ...] = ()
+    """There while the daemon runs, as are the next two."""
+    static_routes: tuple[Route, ...] = ()
+    static_rules: tuple[Rule, ...] = ()
+    track_groups: tuple[TrackGroup, ...] = ()
     files: tuple[str, ...] = ()
     """Every file that was read, in order; the first is the configuration file itself."""
     net_namespace: str | None = None

@@ -13,6 +13,7 @@ import msgspec
 from keepvip.config.model import Unicast
 from keepvip.config.model_process import ProcessSettings
 from keepvip.config.plan_service import ServiceChange, service_changes
+from keepvip.config.route_text import route_text, rule_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,6 +25,7 @@ __all__ = ["FieldChange", "GroupChange", "InstanceChange", "Plan", "plan"]
 
 _SECRET = frozenset({"authentication", "auth_hmac"})
 _ADDRESS_FIELDS = frozenset({"addresses", "excluded"})
+_ROUTING_FIELDS = frozenset({"routes", "rules"})
 _LONG = frozenset({"tracks"})
 
 
@@ -46,6 +48,9 @@ class InstanceChange(msgspec.Struct, frozen=True, kw_only=True):
     fields: tuple[FieldChange, ...] = ()
     addresses_added: tuple[str, ...] = ()
     addresses_removed: tuple[str, ...] = ()
+    routing_added: tuple[str, ...] = ()
+    """Routes and rules."""
+    routing_removed: tuple[str, ...] = ()
     settings_changed: tuple[str, ...] = ()
     """Names of settings whose values are too long or too secret to show."""
     transition: str | None = None
@@ -87,6 +92,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Virtual servers."""
     services_removed: tuple[str, ...] = ()
     services_changed: tuple[ServiceChange, ...] = ()
+    static_added: tuple[str, ...] = ()
+    """Static addresses, routes and rules."""
+    static_removed: tuple[str, ...] = ()
     globals_changed: tuple[FieldChange, ...] = ()
 
     @property
@@ -120,6 +128,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             f"~ virtual server {service.name}: {'; '.join(service.steps) or 'nothing else changes'}"
             for service in self.services_changed
         ]
+        found += [f"+ static {item}" for item in self.static_added]
+        found += [f"- static {item}" for item in self.static_removed]
         found += [f"~ global {change}" for change in self.globals_changed]
         return found
 
@@ -170,6 +180,8 @@ def plan(old: Config, new: Config) -> Plan:
         tracked_changed=tuple(
             name for name, one in tracked_after.items() if name in tracked_before and tracked_before[name] != one
         ),
+        static_added=_only_in(_statics(new), _statics(old)),
+        static_removed=_only_in(_statics(old), _statics(new)),
         services_added=services_added,
         services_removed=services_removed,
         services_changed=services_changed,
@@ -193,7 +205,7 @@ def _instance_change(was: VrrpInstance, now: VrrpInstance) -> InstanceChange | N
     hidden: list[str] = []
     for field in now.__struct_fields__:
         old, new = getattr(was, field), getattr(now, field)
-        if field == "name" or field in _ADDRESS_FIELDS or old == new:
+        if field == "name" or field in _ADDRESS_FIELDS | _ROUTING_FIELDS or old == new:
             continue
         if isinstance(old, Unicast) and isinstance(new, Unicast):
             fields += _unicast_changes(old, new)
@@ -213,6 +225,8 @@ def _instance_change(was: VrrpInstance, now: VrrpInstance) -> InstanceChange | N
         fields=tuple(fields),
         addresses_added=added,
         addresses_removed=removed,
+        routing_added=_only_in(_routing(now), _routing(was)),
+        routing_removed=_only_in(_routing(was), _routing(now)),
         settings_changed=tuple(hidden),
         transition=_transition(was, now),
     )
@@ -291,6 +305,21 @@ def _addresses(instance: VrrpInstance) -> dict[str, VirtualAddress]:
     }
 
 
+def _routing(instance: VrrpInstance) -> dict[str, object]:
+    """Routes and rules by what they look like to people."""
+    found: dict[str, object] = {f"route {route_text(route)}": route for route in instance.routes}
+    return found | {f"rule {rule_text(rule)}": rule for rule in instance.rules}
+
+
+def _statics(config: Config) -> dict[str, object]:
+    found: dict[str, object] = {
+        f"address {item.address.address}/{item.address.prefix_len} dev {item.dev}": item
+        for item in config.static_addresses
+    }
+    found |= {f"route {route_text(route)}": route for route in config.static_routes}
+    return found | {f"rule {rule_text(rule)}": rule for rule in config.static_rules}
+
+
 def _group_changes(before: Mapping[str, SyncGroup], after: Mapping[str, SyncGroup]) -> Iterable[GroupChange]:
     for name, group in after.items():
         was = before.get(name)
@@ -354,6 +383,8 @@ def _steps(change: InstanceChange) -> list[str]:
         steps.append(f"adds {', '.join(change.addresses_added)}")
     if change.addresses_removed:
         steps.append(f"removes {', '.join(change.addresses_removed)}")
+    steps += [f"adds {item}" for item in change.routing_added]
+    steps += [f"removes {item}" for item in change.routing_removed]
     if change.settings_changed:
         steps.append(f"{', '.join(change.settings_changed)} changed")
     if change.transition is not None:

@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from keepvip.config.source import Span
     from keepvip.config.tree import Node
 
-__all__ = ["Context", "Setting", "Settings", "read_block", "read_options", "validate"]
+__all__ = [
+    "Context",
+    "Setting",
+    "Settings",
+    "check_support",
+    "checked",
+    "is_refused",
+    "read_block",
+    "read_options",
+    "validate",
+]
 
 T = TypeVar("T")
 REFUSED: Final = object()
@@ -200,7 +210,7 @@ def validate(ctx: Context, node: Node, block: Block) -> None:
     elif block.kind == "words":
         arg = block.args[0]
         for child in children:
-            _checked(ctx, arg, child.keyword, child.span, block.entry_name)
+            checked(ctx, arg, child.keyword, child.span, block.entry_name)
     else:
         for child in children:
             words = (child.keyword, *child.args)
@@ -210,7 +220,7 @@ def validate(ctx: Context, node: Node, block: Block) -> None:
                     break
                 if words[at] in block.keywords and arg.optional:
                     break
-                _checked(ctx, arg, words[at], _word_span(child, at), block.entry_name)
+                checked(ctx, arg, words[at], _word_span(child, at), block.entry_name)
                 at += 1
             leads = bool(block.args) and block.args[0].type == "rest"
             while at < len(words) and words[at] not in block.keywords and leads:
@@ -270,7 +280,7 @@ def read_options(
                 break
             if arg.optional and arg.choices and words[at] not in arg.choices:
                 continue
-            value = _checked(ctx, arg, words[at], _word_span(node, at), name)
+            value = checked(ctx, arg, words[at], _word_span(node, at), name)
             sound = sound and value is not REFUSED
             taken.append(value)
             at += 1
@@ -300,7 +310,7 @@ def _read_value(ctx: Context, node: Node, keyword: Keyword) -> object:
         return _read_script(ctx, node, keyword)
     else:
         if len(args) == 1 and words and not args[0].repeat and args[0].type != "rest":  # by far the most frequent form
-            value, expected_words = _checked(ctx, args[0], words[0], None, keyword.name, node), 1
+            value, expected_words = checked(ctx, args[0], words[0], None, keyword.name, node), 1
         else:
             value, expected_words = _read_several(ctx, node, keyword)
         if keyword.options and len(words) > expected_words:
@@ -334,7 +344,7 @@ def _read_several(ctx: Context, node: Node, keyword: Keyword) -> tuple[object, i
             if index >= len(words) and not arg.optional:
                 _missing(ctx, node, keyword, index, arg.name, arg)
                 return REFUSED, len(words)
-            rest = [_checked(ctx, arg, words[at], None, keyword.name, node, at) for at in range(index, len(words))]
+            rest = [checked(ctx, arg, words[at], None, keyword.name, node, at) for at in range(index, len(words))]
             taken.append(REFUSED if REFUSED in rest else tuple(rest))
             index = len(words)
         elif arg.type == "rest" and index < len(words):
@@ -345,7 +355,7 @@ def _read_several(ctx: Context, node: Node, keyword: Keyword) -> tuple[object, i
         elif arg.optional and keyword.options and index < len(words) and words[index] in options:
             taken.append(None)
         elif index < len(words):
-            taken.append(_checked(ctx, arg, words[index], None, keyword.name, node, index))
+            taken.append(checked(ctx, arg, words[index], None, keyword.name, node, index))
             index += 1
         elif arg.optional:
             taken.append(True if arg.type == "bool" else None)
@@ -367,7 +377,12 @@ def _read_script(ctx: Context, node: Node, keyword: Keyword) -> object:
     return REFUSED
 
 
-def _checked(
+def is_refused(value: object) -> bool:
+    """Whether `checked` found no value, and said so."""
+    return value is REFUSED
+
+
+def checked(
     ctx: Context, arg: Arg, text: str, span: Span | None, what: str, node: Node | None = None, index: int = 0
 ) -> object:
     """The value of a word; REFUSED, and a diagnostic, if it has none.
@@ -413,6 +428,12 @@ def _unit_hint(arg: Arg, text: str) -> str:
 
 def _possible(arg: Arg) -> tuple[str, ...]:
     return (*values.TRUE_WORDS, *values.FALSE_WORDS) if arg.type == "bool" else arg.choices
+
+
+def check_support(ctx: Context, node: Node, option: Keyword, span: Span) -> None:
+    """Says what an option of an entry comes to that is not simply supported."""
+    if option.support is not ACTS:
+        _check_support(ctx, node, option, None, span=span)
 
 
 def _missing(ctx: Context, node: Node, keyword: Keyword, index: int, name: str, arg: Arg | None = None) -> None:

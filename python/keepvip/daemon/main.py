@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from keepvip.config.model import Config, GlobalDefs, Script
+    from keepvip.daemon.routing import Routing
     from keepvip.engine import Engine
     from keepvip.net.own_links import OwnLinks
     from keepvip.observe.log import LogPipe
@@ -191,16 +192,25 @@ def _acquire(paths: Sequence[Path], *, already: int) -> tuple[PidFile, ...]:
 
 def _run(start: _Start, launch: background.Launch) -> int:
     """The part after going to the background. Raises `_StartRefusedError` when the engine cannot start."""
+    defs = start.config.global_defs
+    messages = _once("startup_script", defs.startup_script, defs.startup_script_timeout_s, defs)
+    signals.block()
+    threading.stack_size(THREAD_STACK_BYTES)
+    routing = _routing(start.config)
+    try:
+        return _run_engine(start, launch, messages, routing)
+    finally:
+        routing.abandon(release=start.settings.release_on_stop)
+
+
+def _run_engine(start: _Start, launch: background.Launch, messages: list[str], routing: Routing) -> int:
     from keepvip.engine import DEFAULT_RT_PRIORITY, Engine  # noqa: PLC0415  (not needed to refuse a configuration)
     from keepvip.net.own_links import OwnLinks  # noqa: PLC0415
     from keepvip.track.first import look  # noqa: PLC0415
 
     defs = start.config.global_defs
-    messages = _once("startup_script", defs.startup_script, defs.startup_script_timeout_s, defs)
-    signals.block()
-    threading.stack_size(THREAD_STACK_BYTES)
     try:
-        with _pinned(start.config.global_defs.vrrp_cpu_affinity, messages):
+        with _pinned(defs.vrrp_cpu_affinity, messages):
             engine = Engine(rt_priority=defs.vrrp_rt_priority or DEFAULT_RT_PRIORITY, packet_filter=defs.packet_filter)
     except OSError as error:
         needed = " (it needs root, or CAP_NET_ADMIN and CAP_NET_RAW)" if isinstance(error, PermissionError) else ""
@@ -219,7 +229,7 @@ def _run(start: _Start, launch: background.Launch) -> int:
         pipe = install(sinks, start.settings.log.level)
         launch.report(ExitStatus.OK)
         try:
-            return _serve(start, engine, own_links, pipe, messages, first)
+            return _serve(start, engine, own_links, pipe, messages, first, routing)
         except Exception:
             _log.critical("keepvip fails and stops", exc_info=True)
             return ExitStatus.SOFTWARE
@@ -228,6 +238,20 @@ def _run(start: _Start, launch: background.Launch) -> int:
     finally:
         _end(engine, release=start.settings.release_on_stop)
         own_links.close(remove=start.settings.release_on_stop)
+
+
+def _routing(config: Config) -> Routing:
+    """What stands before any advert: the static addresses may be those that adverts are sent from."""
+    from keepvip.daemon.routing import Routing  # noqa: PLC0415
+
+    routing = Routing()
+    try:
+        routing.prepare(config)
+    except OSError as error:
+        raise _StartRefusedError(
+            _os_status(error), f"static addresses, routes and rules cannot be set: {_strerror(error)}"
+        ) from error
+    return routing
 
 
 @contextlib.contextmanager
@@ -256,7 +280,13 @@ def _once(keyword: str, script: Script | None, timeout_s: int, defs: GlobalDefs)
 
 
 def _serve(
-    start: _Start, engine: Engine, own_links: OwnLinks, pipe: LogPipe, messages: Sequence[str], first: First
+    start: _Start,
+    engine: Engine,
+    own_links: OwnLinks,
+    pipe: LogPipe,
+    messages: Sequence[str],
+    first: First,
+    routing: Routing,
 ) -> int:
     """Everything beside the engine, which is at work already."""
     import asyncio  # noqa: PLC0415  (this and the following: 60 ms, after the first advert)
@@ -287,6 +317,7 @@ def _serve(
         log_pipe=pipe,
         started_ns=start.at_ns,
         first=first,
+        routing=routing,
         pid_file=start.pid_files[0].path,
     )
     # Not asyncio.Runner: its end waits for every thread, also for one that looks at a file on a dead disk.

@@ -20,6 +20,7 @@ from keepvip.daemon.names import ProcessNames
 from keepvip.daemon.ports import ENGINE_STOP_S
 from keepvip.daemon.reading import ConfigCopies
 from keepvip.daemon.reload import Outcome, Reloader
+from keepvip.daemon.routing import Routing
 from keepvip.daemon.schedule import ReloadClock
 from keepvip.daemon.services import Services
 from keepvip.daemon.settings import ExitStatus, Settings
@@ -51,6 +52,9 @@ _log = logging.getLogger("keepvip.daemon")
 LINKS_SETTLE_S = 1.0
 """After a reload, macvlans that nobody uses any more stay so long: the engine says goodbye on them."""
 
+ROUTING_RELEASE_S = 0.2
+"""How long routes and rules may take to go before priority 0 is sent and the addresses follow."""
+ROUTING_CLOSE_S = 2.0
 NOTIFY_STOP_S = 1.0
 """How long stop notifications may take (vrrp-behaviour.md 13.2)."""
 
@@ -74,6 +78,7 @@ class Service:
         sysctl: PromoteSecondaries | None = None,
         first: First | None = None,
         own_links: OwnLinks | None = None,
+        routing: Routing | None = None,
         pid_file: Path | None = None,
     ) -> None:
         self.settings = settings
@@ -103,6 +108,7 @@ class Service:
             lambda: self.config, engine.snapshot, namespace=settings.namespace, trackers=self.trackers
         )
         self._sysctl = PromoteSecondaries() if sysctl is None else sysctl
+        self._routing = Routing() if routing is None else routing
         self._event_log = EventLog()
         self._event_log.configure(self.config)
         self._began_s = time.monotonic()
@@ -123,6 +129,7 @@ class Service:
         notifier.start()
         self.trackers.configure(self.config)
         self._sysctl.apply(_promoted(self.config))
+        self._routing.attach(loop, self.publish)
         loop.add_reader(self.engine.fileno(), self.read_events)
         self.own_links.on_change(self._links_changed)
         self._watch_links(loop)
@@ -182,6 +189,7 @@ class Service:
         """Passes one event to feed, journal, log and notifications. None of them can keep it from the others."""
         if isinstance(event, Stopped | Fatal):
             self._engine_ended(event)
+        self._routing.handle(event)
         event = self.feed.publish(event)
         for take in (self.journal.record, self._event_log.write, self._notify, self.services.see):
             try:
@@ -190,6 +198,8 @@ class Service:
                 _log.exception("Cannot handle %r", event)
 
     def _notify(self, event: Event) -> None:
+        if isinstance(event, EventsLost):
+            self._routing.resync(self.engine.snapshot())
         if self._notifier is None:
             return
         self._notifier.handle(event)
@@ -249,6 +259,7 @@ class Service:
         self._watch_links(loop)
         loop.call_later(LINKS_SETTLE_S, self.own_links.settle)
         self.trackers.configure(config)
+        self._routing.configure(self.config, config)
         self._event_log.configure(config)
         self._sysctl.apply(_promoted(config))
         if self._notifier is not None:
@@ -303,6 +314,8 @@ class Service:
     async def _stop(self, loop: asyncio.AbstractEventLoop) -> None:
         self._systemd.stopping()
         self.reloader.close()
+        if self.settings.release_on_stop:
+            await self._routing.release(ROUTING_RELEASE_S)
         self._clock.close()
         with contextlib.suppress(RuntimeError):  # it has just ended by itself: `Fatal` is on its way, or was here
             self.engine.stop(release=self.settings.release_on_stop)
@@ -317,7 +330,11 @@ class Service:
         loop.remove_reader(self.engine.fileno())
         if (news := self.own_links.fileno()) is not None:
             loop.remove_reader(news)
-        await asyncio.gather(self.trackers.stop(), self.services.stop(remove=self.settings.release_services_on_stop))
+        await asyncio.gather(
+            self.trackers.stop(),
+            self._routing.close(ROUTING_CLOSE_S),
+            self.services.stop(remove=self.settings.release_services_on_stop),
+        )
         if self._notifier is not None:  # after the services, whose end may be told
             await self._notifier.stop(NOTIFY_STOP_S)
         self.lag.stop()

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from keepvip.config.model import Script
+from keepvip.config.route_text import route_text, rule_text
 from keepvip.event import State
 from keepvip.observe.dump_track import track_sections, tracks_of
 from keepvip.observe.dump_words import address_text, script_text
@@ -44,7 +45,8 @@ def data_text(
 ) -> str:
     """The whole dump. Passwords are not in it."""
     states = {status.name: status for status in snapshot.instances}
-    lines = ["------< Global definitions >------", *_globals(config), "------< VRRP Topology >------"]
+    lines = ["------< Global definitions >------", *_globals(config), *_statics(config)]
+    lines.append("------< VRRP Topology >------")
     for instance in config.instances:
         if instance.name in states:
             lines += _instance(instance, states[instance.name], snapshot.mono_us)
@@ -75,6 +77,26 @@ def _globals(config: Config) -> Iterator[str]:
     yield from _fifo("VRRP", defs.vrrp_notify_fifo)
     yield f" FIFO write vrrp states on reload = {_truth(value=defs.fifo_states_on_reload)}"
     yield f" Script security {'enabled' if defs.enable_script_security else 'disabled'}"
+
+
+def _statics(config: Config) -> Iterator[str]:
+    if config.static_addresses:
+        yield "------< Static Addresses >------"
+        for item in config.static_addresses:
+            group = f" track_group {item.track_group}" if item.track_group is not None else ""
+            yield f"     {address_text(item.address, None, {}, installed=True)}{group}"
+    if config.static_routes:
+        yield "------< Static Routes >------"
+        yield from (f"     {route_text(route)}" for route in config.static_routes)
+    if config.static_rules:
+        yield "------< Static Rules >------"
+        yield from (f"     {rule_text(rule)}" for rule in config.static_rules)
+    if config.track_groups:
+        yield "------< Static Track groups >------"
+        for followers in config.track_groups:
+            yield f" Static Track Group = {followers.name}"
+            yield "   VRRP member instances :"
+            yield from (f"     {member}" for member in followers.members)
 
 
 def _fifo(title: str, fifo: Fifo | None) -> Iterator[str]:
@@ -150,6 +172,12 @@ def _instance(instance: VrrpInstance, status: InstanceStatus, now_us: int) -> It
             yield f"   {title}"
             for address in addresses:
                 yield f"     {address_text(address, instance, status.links, installed=status.addresses_installed)}"
+    if instance.routes:
+        yield "   Virtual Routes :"
+        yield from (f"     {route_text(route)}" for route in instance.routes)
+    if instance.rules:
+        yield "   Virtual Rules :"
+        yield from (f"     {rule_text(rule)}" for rule in instance.rules)
     yield from tracks_of(instance)
     yield from _notifications(instance.notify, smtp_alert=instance.smtp_alert)
     yield f"   Notify priority changes = {_truth(value=instance.notify_priority_changes)}"

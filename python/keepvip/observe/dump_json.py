@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from keepvip.config.model import Script
+from keepvip.config.route_text import route_text, rule_text
 from keepvip.observe.dump_track import process_entries
 from keepvip.observe.dump_words import address_text, number, script_text
 
@@ -109,8 +110,12 @@ def _data(instance: VrrpInstance, status: InstanceStatus) -> dict[str, Any]:
             data[key] = [
                 address_text(one, instance, status.links, installed=status.addresses_installed) for one in addresses
             ]
+    if instance.routes:
+        data["vroutes"] = [route_text(route) for route in instance.routes]
+    if instance.rules:
+        data["vrules"] = [rule_text(rule) for rule in instance.rules]
     for key, kind in (("track_ifp", "interface"), ("track_script", "script"), ("track_process", "process")):
-        names = [track.name for track in instance.tracks if track.kind == kind]
+        names = [track.name for track in instance.tracks if track.kind == kind and not track.implied]
         if names:
             data[key] = names
     data["auth_type"] = 0 if instance.authentication is None else _AUTH_TYPES[instance.authentication.kind]

@@ -15,7 +15,9 @@ __all__ = ["address_text", "number", "script_text"]
 _SCOPES = {0: "global", 200: "site", 253: "link", 254: "host"}
 
 
-def address_text(address: VirtualAddress, owner: VrrpInstance, links: Mapping[VmacKey, str], *, installed: bool) -> str:
+def address_text(
+    address: VirtualAddress, owner: VrrpInstance | None, links: Mapping[VmacKey, str], *, installed: bool
+) -> str:
     """`10.0.0.1/24 dev eth0 scope global label eth0:1 set`."""
     host = 32 if address.family == 4 else 128
     words = [address.address if address.prefix_len == host else f"{address.address}/{address.prefix_len}"]
@@ -23,8 +25,10 @@ def address_text(address: VirtualAddress, owner: VrrpInstance, links: Mapping[Vm
         words[0] = address.address
     if address.brd is not None:
         words += ["brd", address.brd]
-    link = owner.link_of(address)
-    interface = (links.get(link.key) if link is not None else None) or address.dev or owner.interface
+    link = owner.link_of(address) if owner is not None else None
+    interface = (links.get(link.key) if link is not None else None) or address.dev
+    if interface is None and owner is not None:
+        interface = owner.interface
     if interface is not None:
         words += ["dev", interface]
     words += ["scope", _SCOPES.get(address.scope, str(address.scope))]

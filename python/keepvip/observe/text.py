@@ -150,6 +150,29 @@ def _address_restored(e: event.AddressRestored) -> str:
     return f"({e.instance}) Somebody removed {e.address} from {e.interface}: put it back{times}"
 
 
+def _routing_set(e: event.RoutingSet) -> str:
+    parts = [
+        f"{count} {what}{'' if count == 1 else 's'}"
+        for count, what in ((e.routes, "route"), (e.rules, "rule"))
+        if count
+    ]
+    return f"({e.instance}) {' and '.join(parts)} set {duration(e.took_us)} after the transition"
+
+
+def _routing_restored(e: event.RoutingRestored) -> str:
+    who = f"({e.instance}) " if e.instance is not None else ""
+    static = "" if e.instance is not None else "static "
+    times = "" if e.count <= 1 else f" ({e.count} times so far)"
+    return f"{who}Somebody removed the {static}{e.what} {e.item}: put it back{times}"
+
+
+def _routing_failed(e: event.RoutingFailed) -> str:
+    who = f"({e.instance}) " if e.instance is not None else ""
+    static = "" if e.instance is not None else "static "
+    detail = f": {e.detail}" if e.detail else ""
+    return f"{who}Cannot {e.action} the {static}{e.what} {e.item}: {_error(e.errno)}{detail}"
+
+
 # Causes of AdvertRejected: what is said, and whether the numbers of the detail mean anything to a reader.
 _CAUSES: dict[str, tuple[str, bool]] = {
     "packet_length": ("ignored: wrong length", True),
@@ -202,6 +225,12 @@ def sentence(e: event.Event) -> str:
             return _address_restored(e)
         case event.AddressFailed():
             return f"({e.instance}) Cannot {e.action} {e.address} on {e.interface}: {_error(e.errno)}"
+        case event.RoutingSet():
+            return _routing_set(e)
+        case event.RoutingRestored():
+            return _routing_restored(e)
+        case event.RoutingFailed():
+            return _routing_failed(e)
         case event.AdvertRejected():
             return _advert_rejected(e)
         case event.SendFailed():
@@ -228,6 +257,8 @@ _LEVELS: dict[type, int] = {
     event.MasterRxLowerPriority: logging.WARNING,
     event.AddressRestored: logging.WARNING,
     event.AddressFailed: logging.ERROR,
+    event.RoutingRestored: logging.WARNING,
+    event.RoutingFailed: logging.ERROR,
     event.AdvertRejected: logging.WARNING,
     event.SendFailed: logging.WARNING,
     event.Late: logging.WARNING,

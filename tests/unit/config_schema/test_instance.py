@@ -301,18 +301,6 @@ def test_authentication_header(compiled: Compile) -> None:
 
 
 @pytest.mark.parametrize(
-    "lines",
-    [
-        "virtual_routes {\n192.0.2.0/24 via 192.0.2.9\n}",
-    ],
-)
-def test_what_can_be_left_out_is_a_warning(compiled: Compile, lines: str) -> None:
-    result = compiled(file(lines))
-    assert [(found.severity, found.code) for found in result.diagnostics] == [(Severity.WARNING, "not-supported-yet")]
-    assert result.clean
-
-
-@pytest.mark.parametrize(
     ("text", "code"),
     [
         (f"vrrp_instance a {{\nvirtual_router_id 5\n{V4}}}\n", "missing-interface"),

@@ -116,6 +116,11 @@ EVENTS: list[event.Event] = [
     event.Notice(**BASE, level="error", text="no real-time scheduling"),
     event.Stopped(**BASE),
     event.Fatal(**BASE, text="a panic"),
+    event.RoutingSet(**BASE, instance="VI_1", routes=2, rules=1, took_us=900),
+    event.RoutingRestored(**BASE, instance="VI_1", what="route", item="10.1.0.0/24 dev eth1", count=2),
+    event.RoutingFailed(
+        **BASE, instance=None, what="rule", item="from all", errno=95, detail="not in this kernel", action="install"
+    ),
 ]
 
 

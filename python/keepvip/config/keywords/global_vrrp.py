@@ -37,7 +37,6 @@ VRRP = (
         "Interface of static addresses that name none.",
         "eth0 if it exists",
         "C",
-        support=not_yet("static addresses, routes and rules"),
         missing_ignored=True,
     ),
     Keyword(
@@ -233,7 +232,6 @@ VRRP = (
         "Where the default name tables of iproute2 are.",
         "set at build time",
         "C",
-        support=not_yet("routes", "only the built-in names of scopes are known"),
     ),
     Keyword(
         "iproute_etc_dir",
@@ -241,7 +239,6 @@ VRRP = (
         "Where the local name tables of iproute2 are.",
         "/etc/iproute2",
         "C",
-        support=not_yet("routes", "only the built-in names of scopes are known"),
     ),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keepvip.config.keyword import Arg, Block, Keyword, deprecated, no_op, not_yet, table
+from keepvip.config.keyword import ACTS, Arg, Block, Keyword, deprecated, no_op, not_yet, table
 from keepvip.config.keywords.addresses import STATIC_ADDRESSES
 from keepvip.config.keywords.arguments import NAME
 from keepvip.config.keywords.global_defs import GLOBAL_DEFS
@@ -94,7 +94,7 @@ ROOT = Block(
             "none",
             "C",
             "2.0.3",
-            not_yet("static addresses, routes and rules"),
+            ACTS,
             "add",
             TRACK_GROUP,
             missing_ignored=True,
@@ -106,7 +106,7 @@ ROOT = Block(
             "none",
             "B",
             "1.1.0",
-            not_yet("static addresses, routes and rules", "the addresses are not installed by keepvip"),
+            ACTS,
             "add",
             STATIC_ADDRESSES,
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keepvip.config.keyword import Arg, Block, Keyword, Tier, deprecated, no_op, not_yet, table
+from keepvip.config.keyword import ACTS, Arg, Block, Keyword, Tier, deprecated, no_op, table
 from keepvip.config.keywords.arguments import ADDRESS, IFNAME, NAME, U32
 
 _FAMILY = Arg("choice", "inet|inet6", choices=("inet", "inet6"), optional=True)
@@ -10,8 +10,11 @@ _TABLE = Arg("word", "TABLE")
 _REALMS = Arg("word", "[SOURCE/]DESTINATION")
 _VALUE = Arg("word", "VALUE")
 _FLAG = Arg("int", "0|1", low=0, high=1)
-_NO_ROUTE = "the route is not installed by keepvip"
-_NO_RULE = "the rule is not installed by keepvip"
+
+ROUTE_TYPES = (
+    "unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit", "throw", "nat",
+)  # fmt: skip
+"""Words that may stand before the destination."""
 
 
 def _option(name: str, doc: str, *args: Arg, tier: Tier = "C", since: str = "") -> Keyword:
@@ -123,7 +126,7 @@ VIRTUAL_ROUTES = Keyword(
     "none",
     "A",
     "1.0.1",
-    not_yet("routes", _NO_ROUTE),
+    ACTS,
     "add",
     ROUTES,
 )
@@ -134,7 +137,7 @@ VIRTUAL_RULES = Keyword(
     "none",
     "B",
     "1.2.20",
-    not_yet("rules", _NO_RULE),
+    ACTS,
     "add",
     RULES,
 )
@@ -145,7 +148,7 @@ STATIC_ROUTES = Keyword(
     "none",
     "B",
     "1.0.1",
-    not_yet("routes", _NO_ROUTE),
+    ACTS,
     "add",
     ROUTES,
 )
@@ -156,7 +159,7 @@ STATIC_RULES = Keyword(
     "none",
     "B",
     "1.2.20",
-    not_yet("rules", _NO_RULE),
+    ACTS,
     "add",
     RULES,
 )
