@@ -60,6 +60,7 @@ class Engine:
         tracks: Mapping[int, Sequence[tuple[str | int, int, bool]]],
         links: Mapping[int, tuple[tuple[str, bool, bool] | None, Sequence[str]]],
         groups: Sequence[Sequence[int]],
+        namespaces: Mapping[str, int],
         epoch: int,
         clear_residue: bool,
         hold_until_us: int | None,
@@ -70,7 +71,8 @@ class Engine:
         `links`, by slot: the link of our own that carries the addresses (name, whether adverts use it, whether their
         source is an address of it), and those of single addresses.
 
-        `groups` are the slots of all sync groups. `epoch` is stamped on every record that follows. Raises ValueError
+        `groups` are the slots of all sync groups; `namespaces` the numbers, from 1 on, of all network namespaces that
+        instances are in. `epoch` is stamped on every record that follows. Raises ValueError
         for a value that does not fit, with nothing changed; RuntimeError when the thread has ended or hangs.
         """
 

@@ -127,7 +127,11 @@ class Engine:
         self._link_names: Mapping[VmacKey, str] = {}
         self._free: list[int] = []
         self._epoch = 0
-        self._names: dict[int, Names] = {0: Names({}, [], {})}
+        self._namespaces: dict[str, int] = {}
+        """Numbers of network namespaces. A name keeps its number for good, 0 is the engine's own."""
+        self._namespace_names: dict[int, str] = {}
+        """The other way round; one for all epochs, since a namespace is looked for before its configuration counts."""
+        self._names: dict[int, Names] = {0: Names({}, [], {}, self._namespace_names)}
         self._tracked: dict[TrackKey, int] = {}
         """Numbers of the tracked things, interfaces apart."""
         self._values: dict[int, TrackValue] = {}
@@ -179,6 +183,10 @@ class Engine:
         slot_of = {instance.name: slot for slot, instance in instances.items()}
         groups = [(group.name, [slot_of[member] for member in group.members]) for group in config.sync_groups]
         epoch = self._epoch + 1
+        wanted = config.namespaces
+        for name in wanted:
+            number = self._namespaces.setdefault(name, len(self._namespaces) + 1)
+            self._namespace_names[number] = name
         tracked = self._numbers(config)
         for key, value in (values or {}).items():
             if key in tracked:
@@ -192,6 +200,7 @@ class Engine:
             },
             links={slot: told[slot][1] for _, slot, changed in changes if changed is not None},
             groups=[members for _, members in groups],
+            namespaces={name: self._namespaces[name] for name in wanted},
             epoch=epoch,
             clear_residue=first,
             hold_until_us=_hold_until_us(config) if first else None,
@@ -204,7 +213,12 @@ class Engine:
         self._epoch = epoch
         # A removed instance is still named in the events that tell of its end.
         named = instances | {slot: self._names[epoch - 1].instances[slot] for slot in gone}
-        self._names[epoch] = Names(named, groups, {number: key for key, number in tracked.items()})
+        self._names[epoch] = Names(
+            named,
+            groups,
+            {number: key for key, number in tracked.items()},
+            self._namespace_names,
+        )
         for key in self._tracked.keys() - tracked.keys():
             self._tell(self._tracked[key], "unknown")  # for whoever gets the number next
         self._tracked = tracked
@@ -350,6 +364,7 @@ def _status(names: Names, wall_ns: int, router: tuple[Any, ...], links: Mapping[
         interface=instance.interface,
         links={vmac.key: links.get(vmac.key, "") for vmac in instance.own_links},
         vmac=links.get(instance.vmac.key) if instance.vmac is not None else None,
+        net_namespace=instance.net_namespace,
         state=State(state),
         faults=faults,
         base_priority=base or instance.priority,

@@ -41,6 +41,7 @@ class Reason(enum.StrEnum):
     SYNC_GROUP = "sync_group"
     INTERFACE_DOWN = "interface_down"
     INTERFACE_MISSING = "interface_missing"
+    NAMESPACE_MISSING = "namespace_missing"
     NO_SOURCE_ADDRESS = "no_source_address"
     TRACK_FAILED = "track_failed"
     NO_PEER = "no_peer"
@@ -55,8 +56,9 @@ class Reason(enum.StrEnum):
 
 Evidence = dict[str, str | int | float | None]
 """Facts behind a transition. Keys, where they apply: master (sender address), master_priority,
-own_priority, deadline_mono_us, last_advert_mono_us, master_down_us, skew_us, interface, member,
-late_us, track (kind and name of the tracked thing that failed: "script chk")."""
+own_priority, deadline_mono_us, last_advert_mono_us, master_down_us, skew_us, interface,
+net_namespace (of the interface, unless it is the daemon's), member, late_us, track (kind and name of the tracked
+thing that failed: "script chk")."""
 
 
 TrackKey = tuple[str, str]
@@ -300,6 +302,8 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The link on top of it that carries the addresses."""
     links: dict[VmacKey, str] = {}
     """Names of all links that are made for it."""
+    net_namespace: str | None = None
+    """Where the interface is; None: in the network namespace of the daemon."""
     state: State
     faults: tuple[str, ...]
     base_priority: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -25,16 +26,18 @@ INTERFACE = "interface"
 class Names:
     """What slots and groups were called in one configuration."""
 
-    __slots__ = ("group_of", "groups", "instances", "tracked")
+    __slots__ = ("group_of", "groups", "instances", "namespaces", "tracked")
 
     def __init__(
         self,
         instances: dict[int, VrrpInstance],
         groups: Sequence[tuple[str, Sequence[int]]],
         tracked: dict[int, TrackKey],
+        namespaces: Mapping[int, str] | None = None,
     ) -> None:
         self.instances = instances
         self.tracked = tracked
+        self.namespaces: Mapping[int, str] = {} if namespaces is None else namespaces
         self.groups = [name for name, _ in groups]
         self.group_of = {slot: name for name, slots in groups for slot in slots}
 
@@ -45,6 +48,10 @@ class Names:
     def interface(self, slot: int) -> str | None:
         found = self.instances.get(slot)
         return found.interface if found else None
+
+    def net_namespace(self, slot: int) -> str | None:
+        found = self.instances.get(slot)
+        return found.net_namespace if found else None
 
     def group(self, index: int | None) -> str | None:
         return self.groups[index] if index is not None and index < len(self.groups) else None
@@ -91,6 +98,7 @@ def _transition(names: Names, base: _Base, fields: _Fields) -> event.Event:
         "late_us": late_us or None,
         "member": names.instance(member) if member is not None else None,
         "interface": names.interface(slot) if faults else None,
+        "net_namespace": names.net_namespace(slot) if faults else None,
         "faults": " ".join(faults) or None,
         "track": names.track(track),
     }
@@ -176,12 +184,14 @@ def _resynced(_names: Names, base: _Base, _fields: _Fields) -> event.Event:
     return event.Resynced(**base, cause="rtnetlink lost messages")
 
 
-def _membership_refused(_names: Names, base: _Base, fields: _Fields) -> event.Event:
-    ifindex, group, number = fields
-    try:
-        interface = socket.if_indextoname(ifindex)
-    except OSError:
-        interface = f"interface {ifindex}"
+def _membership_refused(names: Names, base: _Base, fields: _Fields) -> event.Event:
+    netns, ifindex, group, number = fields
+    interface = f"interface {ifindex}"
+    if netns:
+        interface += f" of network namespace {names.namespaces.get(netns, netns)}"
+    else:
+        with contextlib.suppress(OSError):  # gone: the number must do
+            interface = socket.if_indextoname(ifindex)
     text = f"{interface}: cannot join {group}: {os.strerror(number)}; adverts of other routers are not heard there"
     # An interface that goes away in the same moment is told as a fault; everything else needs somebody's attention.
     return event.Notice(**base, level="info" if number == errno.ENODEV else "error", text=text)
@@ -194,6 +204,22 @@ def _filter_refused(_names: Names, base: _Base, fields: _Fields) -> event.Event:
         text += "this kernel lacks nf_tables; "
     text += "packets to the addresses of instances with no_accept or strict mode may not be dropped"
     return event.Notice(**base, level="error", text=text)
+
+
+def _namespace_missing(names: Names, base: _Base, fields: _Fields) -> event.Event:
+    number, why = fields
+    name = names.namespaces.get(number, str(number))
+    instances = ", ".join(one.name for one in names.instances.values() if one.net_namespace == name)
+    text = f"network namespace {name}"
+    text += ": there is none" if why == errno.ENOENT else f" cannot be used: {os.strerror(why)}"
+    text += f"; in FAULT until it is there: {instances}" if instances else ""
+    return event.Notice(**base, level="warning", text=text)
+
+
+def _namespace_found(names: Names, base: _Base, fields: _Fields) -> event.Event:
+    return event.Notice(
+        **base, level="info", text=f"network namespace {names.namespaces.get(fields[0], fields[0])} is there"
+    )
 
 
 def _lost(_names: Names, base: _Base, fields: _Fields) -> event.Event:
@@ -220,6 +246,8 @@ _MAKERS: dict[str, Callable[[Names, _Base, _Fields], event.Event]] = {
     "Resynced": _resynced,
     "MembershipRefused": _membership_refused,
     "FilterRefused": _filter_refused,
+    "NamespaceMissing": _namespace_missing,
+    "NamespaceFound": _namespace_found,
     "Lost": _lost,
     "Stopped": _stopped,
 }

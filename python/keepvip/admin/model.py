@@ -109,6 +109,8 @@ class InstanceView(_Answer, frozen=True, kw_only=True):
     """The reason of the last transition, in words."""
     faults: tuple[str, ...]
     interface: str | None
+    net_namespace: str | None
+    """Where the interface is; None: in the network namespace of the daemon."""
     vrid: int
     family: int
     version: int

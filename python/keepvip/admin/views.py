@@ -47,6 +47,7 @@ def _instance(status: InstanceStatus, configured: VrrpInstance | None, mono_us: 
         why=text.reason(last[0].reason, last[0].evidence) if last else None,
         faults=status.faults,
         interface=status.interface,
+        net_namespace=status.net_namespace,
         vrid=status.vrid,
         family=status.family,
         version=status.version,
@@ -88,6 +89,7 @@ def problems(snapshot: EngineSnapshot, now_ns: int) -> list[str]:
         if status.state is State.FAULT:
             faults = ", ".join(fault.replace("_", " ") for fault in status.faults) or "unknown cause"
             where = f" on {status.interface}" if status.interface is not None else ""
+            where += f" in network namespace {status.net_namespace}" if status.net_namespace is not None else ""
             found.append(f"{status.name} is in FAULT{where}: {faults}")
         elif status.state is State.MASTER and not status.addresses_installed:
             age_us = (now_ns - status.last_transition_ns) // 1000

@@ -113,12 +113,19 @@ def _row(instance: dict[str, Any], now_ns: int) -> list[str]:
         f"[{style}]{state}[/]",
         ago(instance["last_transition_ns"], now_ns),
         str(instance["vrid"]),
-        _plain(instance["interface"] or "-"),
+        _plain(_where(instance)),
         _priority(instance),
         _master(instance),
         _addresses(instance["addresses"]),
         _plain(instance["why"] or ""),
     ]
+
+
+def _where(instance: dict[str, Any]) -> str:
+    """The interface, after its network namespace."""
+    interface = instance["interface"] or "-"
+    namespace = instance["net_namespace"]
+    return interface if namespace is None else f"{namespace}/{interface}"
 
 
 def _priority(instance: dict[str, Any]) -> str:

@@ -264,7 +264,7 @@ class BlockBuilder:
         found = homes.get(word)
         if found:
             names = " or ".join(f"`{name}`" if name else "the top level" for name in found[:3])
-            return f"it belongs into {names}; is a `}}` missing above?" if found == [""] else f"it belongs into {names}"
+            return f"it belongs into {names}; is a `}}` missing above?" if "" in found else f"it belongs into {names}"
         return self._suggester.hint(word, block.keywords)
 
 

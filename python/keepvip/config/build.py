@@ -88,6 +88,7 @@ def build(
     ctx = Context(diagnostics, facts)
     root = read_block(ctx, nodes, ROOT)
     namespace = root.get("net_namespace")
+    ctx.net_namespace = str(namespace.value) if namespace is not None else None
     if namespace is not None and facts is not None and not facts.in_namespace(str(namespace.value)):
         ctx.network = None  # the daemon reads the file once more when it has entered the namespace
     global_nodes = [node for block in _all(root, "global_defs") for node in block.node.children or ()]
@@ -137,7 +138,7 @@ def build(
         static_rules=tuple(routing.rules),
         track_groups=tuple(routing.track_groups),
         files=files,
-        net_namespace=str(namespace.value) if namespace is not None else None,
+        net_namespace=ctx.net_namespace,
         instance_name=root["instance"].value if "instance" in root else None,
         use_pid_dir="use_pid_dir" in root or "instance" in root or namespace is not None,
     )
@@ -244,13 +245,13 @@ def _no_shared_vrid(ctx: Context, instances: dict[str, VrrpInstance], settings: 
 
     Unicast instances that only their peers tell apart are numbered, so that every instance has an identity.
     """
-    seen: dict[tuple[int, int, str | None, str], list[VrrpInstance]] = {}
+    seen: dict[tuple[int, int, str | None, str | None, str], list[VrrpInstance]] = {}
     for name, instance in instances.items():
         # Those that may clash: multicast on the same interface, unicast from the same source.
         where, what = instance.interface, instance.mcast_dst
         if instance.unicast is not None:
             where, what = (None, instance.source) if instance.source is not None else (where, "unicast")
-        others = seen.setdefault((instance.vrid, instance.family, where, what), [])
+        others = seen.setdefault((instance.vrid, instance.family, instance.net_namespace, where, what), [])
         clash = next((other for other in others if _same_adverts(instance, other)), None)
         if clash is not None:
             place = f" on {instance.interface}" if instance.interface is not None else " by unicast"
@@ -279,7 +280,8 @@ def _same_adverts(one: VrrpInstance, other: VrrpInstance) -> bool:
 
 def _free_vrid(instance: VrrpInstance, instances: Iterable[VrrpInstance]) -> str:
     """A VRID that is not taken on the same interface."""
-    taken = {other.vrid for other in instances if other.interface == instance.interface}
+    here = instance.net_namespace, instance.interface
+    taken = {other.vrid for other in instances if (other.net_namespace, other.interface) == here}
     free = next((vrid for vrid in range(instance.vrid, 256) if vrid not in taken), None)
     return f", such as {free}, on all nodes" if free is not None else ""
 

@@ -15,6 +15,7 @@ from keepvip.config.build_auth_hmac import build_auth_hmac
 from keepvip.config.build_authentication import build_authentication
 from keepvip.config.build_defaults import extra_interfaces
 from keepvip.config.build_interface import build_interface, with_interface
+from keepvip.config.build_namespace import build_namespace, clashes, in_network_of, look
 from keepvip.config.build_script import build_notify
 from keepvip.config.build_unicast import build_unicast, read_peers
 from keepvip.config.build_vmac import build_vmac, place_addresses
@@ -75,6 +76,15 @@ class _Builder:
         self.peers: list[PlacedPeer] = []
 
     def build(self) -> tuple[VrrpInstance, Settings] | None:
+        namespace = build_namespace(self.ctx, self.settings)
+        with in_network_of(self.ctx, namespace):
+            if namespace is not None:
+                if clashes(self.ctx, self.name, self.settings, strict=self.strict):
+                    return None
+                look(self.ctx, self.name, self.settings, namespace)
+            return self._build(namespace)
+
+    def _build(self, namespace: str | None) -> tuple[VrrpInstance, Settings] | None:
         settings, defaults = self.settings, self.defaults
         vrid = self._vrid()
         self._role()
@@ -120,6 +130,7 @@ class _Builder:
             vmac=own.vmac,
             vmac_xmit_base=own.xmit_base,
             vrf=self._vrf(interface),
+            net_namespace=namespace,
             family=self.family,
             version=self.version,
             vrid=vrid,

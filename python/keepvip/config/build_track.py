@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from keepvip.config.build_namespace import in_network_of
 from keepvip.config.build_script import build_command
 from keepvip.config.build_tracked import build_file, build_process, read_weight
 from keepvip.config.diagnostic import Related
@@ -93,7 +94,10 @@ def build_tracking(
     heads = {str(block.value): block.node for block in reversed(_blocks(root, "vrrp_instance"))}
     group_heads = {str(block.value): block.node for block in reversed(_blocks(root, "vrrp_sync_group"))}
     lines = _Lines(ctx, objects, order)
-    own = {name: lines.of_instance(instance, settings[name], heads[name]) for name, instance in instances.items()}
+    own: dict[str, list[Track]] = {}
+    for name, instance in instances.items():
+        with in_network_of(ctx, instance.net_namespace):
+            own[name] = lines.of_instance(instance, settings[name], heads[name])
     of_group = {name: lines.read(f"sync group `{name}`", group, group_heads[name]) for name, group in groups.items()}
     for group in sync_groups:
         for member in group.members:

@@ -53,6 +53,12 @@ class Lint:
         self.diagnostics = diagnostics
         self.facts = facts
 
+    def network(self, instance: VrrpInstance) -> HostFacts | None:
+        """Interfaces and addresses where an instance is; None: nothing is known of them."""
+        if instance.net_namespace is None:
+            return self.built.network
+        return self.facts.within(instance.net_namespace) if self.facts is not None else None
+
     def place(self, instance: VrrpInstance, keyword: str) -> Span:
         """Where a setting of an instance stands; the instance itself if it is not set there."""
         return self.built.place(instance.name, keyword)
@@ -203,15 +209,14 @@ def _group_member_tracks_nothing(lint: Lint) -> None:
 
 
 def _mtu_too_small(lint: Lint) -> None:
-    network = lint.built.network
-    if network is None:
-        return
-
-    def small(name: str) -> int | None:
+    def small(network: HostFacts, name: str) -> int | None:
         known = network.interface(name)
         return known.mtu if known is not None and known.mtu < IPV6_MIN_MTU else None
 
     for instance in lint.config.instances:
+        network = lint.network(instance)
+        if network is None:
+            continue
         found = [(instance.interface, lint.place(instance, "interface"))] if instance.family == 6 else []
         found += [
             (address.dev or instance.interface, lint.address_place(instance, address))
@@ -219,7 +224,7 @@ def _mtu_too_small(lint: Lint) -> None:
             if address.family == 6 and (address.dev is not None or instance.family == 4)
         ]
         for name, span in found:
-            mtu = small(name) if name is not None else None
+            mtu = small(network, name) if name is not None else None
             if mtu is not None:
                 lint.diagnostics.warning(
                     "mtu-too-small",
@@ -230,10 +235,11 @@ def _mtu_too_small(lint: Lint) -> None:
 
 
 def _address_in_two_instances(lint: Lint) -> None:
-    seen: dict[tuple[str, str | None], VrrpInstance] = {}
+    seen: dict[tuple[str, str | None, str | None], VrrpInstance] = {}
     for instance in lint.config.instances:
         for address in (*instance.addresses, *instance.excluded):
-            other = seen.setdefault((address.address, address.dev or instance.interface), instance)
+            where = (address.address, instance.net_namespace, address.dev or instance.interface)
+            other = seen.setdefault(where, instance)
             if other is not instance:
                 place = lint.address_place(other, address)
                 lint.diagnostics.warning(
@@ -246,16 +252,17 @@ def _address_in_two_instances(lint: Lint) -> None:
 
 
 def _address_off_subnet(lint: Lint) -> None:
-    if lint.built.network is None:
-        return
     # A restarted daemon finds its own addresses: they prove nothing about the subnets of the interface.
     own = {a.address for instance in lint.config.instances for a in (*instance.addresses, *instance.excluded)}
     for instance in lint.config.instances:
+        network = lint.network(instance)
+        if network is None:
+            continue
         for address in (*instance.addresses, *instance.excluded):
             interface = address.dev or instance.interface
             present = [
                 found
-                for found in lint.built.network.addresses.get(interface or "", ())
+                for found in network.addresses.get(interface or "", ())
                 if found.family == address.family
                 and found.address not in own
                 and found.prefix_len < _full(found.family)
@@ -274,12 +281,11 @@ def _address_off_subnet(lint: Lint) -> None:
 
 
 def _source_not_here(lint: Lint) -> None:
-    if lint.built.network is None:
-        return
     for instance in lint.config.instances:
-        if instance.source is None:
+        network = lint.network(instance)
+        if instance.source is None or network is None:
             continue
-        addresses = lint.built.network.addresses
+        addresses = network.addresses
         where = instance.interface or "this host"
         present = addresses.get(where, ()) if instance.interface else [a for some in addresses.values() for a in some]
         if present and all(found.address != instance.source for found in present):
@@ -290,10 +296,13 @@ def _source_not_here(lint: Lint) -> None:
 
 
 def _peer_is_self(lint: Lint) -> None:
-    own = lint.built.network.addresses.values() if lint.built.network is not None else ()
-    here = {found.address for some in own for found in some}
     for instance in lint.config.instances:
-        for peer in instance.unicast.peers if instance.unicast is not None else ():
+        if instance.unicast is None:
+            continue
+        network = lint.network(instance)
+        own = network.addresses.values() if network is not None else ()
+        here = {found.address for some in own for found in some}
+        for peer in instance.unicast.peers:
             if peer.address == instance.source or peer.address in here:
                 lint.diagnostics.warning(
                     "peer-is-self",

@@ -82,6 +82,7 @@ class HostFacts:
         hostname: str | None = None,
         namespace: str | None = None,
         texts: Mapping[str, str] | None = None,
+        namespaces: Mapping[str, HostFacts] | None = None,
     ) -> None:
         self._interfaces = interfaces
         self._texts = texts
@@ -92,6 +93,8 @@ class HostFacts:
         self._contents = contents
         self._hostname = hostname
         self._namespace = namespace
+        self._namespaces: dict[str, HostFacts | None] | None = dict(namespaces) if namespaces is not None else None
+        self._inside: dict[str, HostFacts | None] = {}
         self._read: dict[str, Interface] = {}
         self._found_users: dict[str, User | None] = {}
 
@@ -103,6 +106,20 @@ class HostFacts:
         if isinstance(own, OSError) or isinstance(named, OSError):
             return False
         return (own.st_dev, own.st_ino) == (named.st_dev, named.st_ino)
+
+    def within(self, name: str) -> HostFacts | None:
+        """The interfaces and addresses of another network namespace; None: there is none, or it cannot be entered."""
+        if self._namespaces is not None or self._interfaces is not None:
+            return (self._namespaces or {}).get(name)
+        if name not in self._inside:
+            from keepvip.config.netns import inside  # noqa: PLC0415  (most configurations name no namespace)
+
+            try:
+                interfaces, addresses = inside(name, _look_around)
+                self._inside[name] = HostFacts(interfaces=interfaces, addresses=addresses)
+            except OSError:
+                self._inside[name] = None
+        return self._inside[name]
 
     @functools.cached_property
     def interface_names(self) -> frozenset[str]:
@@ -239,6 +256,13 @@ class HostFacts:
             return sorted(str(path) for path in Path(folder).iterdir() if path.name.endswith(ending))
         except (OSError, ValueError):
             return []
+
+
+def _look_around() -> tuple[dict[str, Interface], dict[str, tuple[InterfaceAddress, ...]]]:
+    """All interfaces and addresses of the network namespace of the calling thread."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        interfaces = {name: _read_interface(sock, name) for _, name in socket.if_nameindex()}
+    return interfaces, _dump_addresses()
 
 
 def _read_interface(sock: socket.socket, name: str) -> Interface:

@@ -48,8 +48,9 @@ OWNER = 255
 """The priority of an address owner (RFC 9568 section 5.2.4)."""
 
 InstanceKey = tuple[int, int, str, str]
-"""(VRID, family, interface, destination): who an instance *is*, over reloads. The destination is the group, with the
-kind of link that carries the addresses; for unicast it is the source address. No interface is empty."""
+"""(VRID, family, interface, destination): who an instance *is*, over reloads. The interface has its network namespace
+in front, unless that is the daemon's, and is empty where there is none. The destination is the group, with the kind of
+link that carries the addresses; for unicast it is the source address."""
 
 
 class GarpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -188,6 +189,8 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Links of single addresses, those with `use_vmac`; one for each parent and MAC."""
     vrf: str | None = None
     """Without an interface: the VRF device whose routes the adverts follow."""
+    net_namespace: str | None = None
+    """Where its interfaces are; None: in the network namespace of the daemon."""
     family: int
     """4 or 6: the family of the adverts."""
     version: int
@@ -257,11 +260,14 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def key(self) -> InstanceKey:
         """Identity over a reload: not the name (vrrp-behaviour.md 16)."""
+        where = self.interface or ""
+        if self.net_namespace is not None:
+            where = f"{self.net_namespace}/{where}"  # no name of an interface has a slash
         if self.unicast is None:
             carrier = f" {self.vmac.kind}" if self.vmac is not None else ""
-            return (self.vrid, self.family, self.interface or "", self.mcast_dst + carrier)
+            return (self.vrid, self.family, where, self.mcast_dst + carrier)
         twin = f" {self.twin}" if self.twin else ""
-        return (self.vrid, self.family, self.interface or "", f"unicast {self.source or ''}{twin}")
+        return (self.vrid, self.family, where, f"unicast {self.source or ''}{twin}")
 
 
 class SyncGroup(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -366,3 +372,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     instance_name: str | None = None
     """`instance NAME`: part of pid file names, log tag and dump files, so that several daemons can run."""
     use_pid_dir: bool = False
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """The network namespaces that instances are in, that of the daemon apart."""
+        return tuple(dict.fromkeys(one.net_namespace for one in self.instances if one.net_namespace is not None))

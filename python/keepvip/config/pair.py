@@ -366,7 +366,7 @@ def _router(instance: VrrpInstance) -> tuple[int, int, str]:
 
 
 def _same_interface(one: VrrpInstance, other: VrrpInstance) -> bool:
-    return one.interface == other.interface
+    return (one.net_namespace, one.interface) == (other.net_namespace, other.interface)
 
 
 def _same_name(one: VrrpInstance, other: VrrpInstance) -> bool:

@@ -42,7 +42,7 @@ _SCRIPT_TYPES = frozenset({"script", "command", "regex"})
 class Context:
     """What every step of one compilation shares."""
 
-    __slots__ = ("diagnostics", "dynamic_interfaces", "facts", "fatal", "network")
+    __slots__ = ("diagnostics", "dynamic_interfaces", "facts", "fatal", "net_namespace", "network")
 
     def __init__(self, diagnostics: Diagnostics, facts: HostFacts | None) -> None:
         self.diagnostics = diagnostics
@@ -50,6 +50,8 @@ class Context:
         """None: nothing is known about the host, and nothing about it is checked."""
         self.network = facts
         """The same for interfaces and addresses, which may be those of another network namespace."""
+        self.net_namespace: str | None = None
+        """The network namespace that the daemon itself is told to enter."""
         self.dynamic_interfaces = False
         """Interfaces need not exist. Known once `global_defs` has been read."""
         self.fatal = False

@@ -218,6 +218,8 @@ def _run_engine(start: _Start, launch: background.Launch, messages: list[str], r
     own_links = OwnLinks()
     try:
         try:
+            refused = netns.make_room(len(start.config.namespaces))
+            messages += [refused] if refused is not None else []
             first = look(start.config)
             messages += first.messages
             engine.apply(start.config, first.values, own_links.prepare(start.config))

@@ -1,29 +1,34 @@
-"""Moves the process into a named network namespace (`-s NAME`, `net_namespace NAME`)."""
+"""Moves the process into a named network namespace (`-s NAME`, `net_namespace NAME`); makes room for many."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import resource
 
-__all__ = ["enter"]
+from keepvip.config.netns import enter
 
-_CLONE_NEWNET = 0x40000000  # sched.h
-_FOLDER = Path("/run/netns")  # where ip-netns(8) keeps them
+__all__ = ["enter", "make_room"]
+
+_DESCRIPTORS_EACH = 12
+"""Sockets of one namespace: adverts in and out for both families, announcements, facts, addresses, memberships; and
+some reserve for more memberships."""
+_DESCRIPTORS_BESIDE = 512
 
 
-def enter(name: str) -> None:
-    """Enters the namespace that `ip netns add NAME` made.
+def make_room(namespaces: int) -> str | None:
+    """Raises the limit on open files for so many namespaces; what was refused, in words.
 
-    Must run before the first thread: a namespace belongs to a thread, and later ones inherit it.
-    Raises OSError (FileNotFoundError when there is no such namespace, PermissionError without privilege).
+    Must be called before the first of them is used. Never lowers it; children that are started later have it too.
     """
-    import ctypes  # noqa: PLC0415  (only here; os.setns exists from Python 3.12 on)
-
-    fd = os.open(_FOLDER / name, os.O_RDONLY | os.O_CLOEXEC)
+    needed = _DESCRIPTORS_BESIDE + namespaces * _DESCRIPTORS_EACH
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if namespaces == 0 or soft == resource.RLIM_INFINITY or soft >= needed:
+        return None
+    hard = hard if hard == resource.RLIM_INFINITY else max(hard, needed)
     try:
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.setns(fd, _CLONE_NEWNET) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), str(_FOLDER / name))
-    finally:
-        os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    except (ValueError, OSError):
+        return (
+            f"{namespaces} network namespaces need {needed} open files, {soft} are allowed: some may not be opened "
+            "(LimitNOFILE= in the unit, or ulimit -n)"
+        )
+    return None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from keepvip.daemon import findings, reading, signals, watchdog
+from keepvip.daemon import findings, netns, reading, signals, watchdog
 from keepvip.daemon.eventlog import EventLog
 from keepvip.daemon.lag import LagMeter
 from keepvip.daemon.names import ProcessNames
@@ -250,6 +250,9 @@ class Service:
     def _apply(self, config: Config) -> None:
         self._copies.reloads += 1
         self._save_state("pre")
+        refused = netns.make_room(len(config.namespaces))
+        if refused is not None:
+            _log.warning("%s", refused)
         try:
             self.engine.apply(config, self.trackers.new_values(config), self.own_links.prepare(config))
         except (ValueError, RuntimeError):

@@ -129,6 +129,8 @@ def _instance(instance: VrrpInstance, status: InstanceStatus, now_us: int) -> It
         yield f"   Master priority = {status.master_priority}"
     if instance.interface is not None:
         yield f"   Interface = {status.vmac or instance.interface}" + _carrier(instance, status)
+    if instance.net_namespace is not None:
+        yield f"   Network namespace = {instance.net_namespace}"
     if instance.source is not None:
         yield f"   Using src_ip = {instance.source}"
     if instance.unicast is None:

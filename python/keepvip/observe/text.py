@@ -52,9 +52,16 @@ def _master_down(evidence: Evidence) -> str:
     return f"no advert from {_router(evidence)}{span}"
 
 
+def _namespace(evidence: Evidence) -> str:
+    namespace = evidence.get("net_namespace")
+    return f"network namespace {namespace}" if namespace is not None else "its network namespace"
+
+
 def _interface(evidence: Evidence) -> str:
     interface = evidence.get("interface")
-    return f"interface {interface}" if interface is not None else "its interface"
+    namespace = evidence.get("net_namespace")
+    where = f" in network namespace {namespace}" if namespace is not None else ""
+    return f"interface {interface}{where}" if interface is not None else f"its interface{where}"
 
 
 def _higher(evidence: Evidence) -> str:
@@ -85,6 +92,7 @@ _REASONS: dict[str, Callable[[Evidence], str]] = {
     Reason.SYNC_GROUP: lambda e: f"follows {e.get('member') or 'another member'} of its sync group",
     Reason.INTERFACE_DOWN: lambda e: f"{_interface(e)} is down",
     Reason.INTERFACE_MISSING: lambda e: f"{_interface(e)} does not exist",
+    Reason.NAMESPACE_MISSING: lambda e: f"{_namespace(e)} does not exist, or cannot be used",
     Reason.NO_SOURCE_ADDRESS: lambda e: f"{_interface(e)} has no address to send from",
     Reason.TRACK_FAILED: lambda e: f"its tracked {e.get('track') or 'thing'} has failed",
     Reason.NO_PEER: lambda _e: "it has no unicast_peer",

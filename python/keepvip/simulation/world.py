@@ -19,7 +19,7 @@ from keepvip.simulation.step import FILE, Action, SimulationError, Things, under
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from keepvip.config.model import Config, InstanceKey, VrrpInstance
+    from keepvip.config.model import Config, InstanceKey, VirtualAddress, VrrpInstance
     from keepvip.simulation.step import Step
 
 __all__ = ["Told", "play"]
@@ -62,7 +62,8 @@ class _World:
         names = [name for name, _ in nodes]
         if len(set(names)) != len(names):
             raise SimulationError("two files have the same name: name the nodes differently (NAME=FILE)")
-        self._configs = _with_sources(nodes)
+        flat = _without_namespaces([config for _, config in nodes])
+        self._configs = _with_sources(list(zip(names, flat, strict=True)))
         tracked = [_tracked(config) for config in self._configs]
         self.things = Things(nodes=names, lans=_interfaces(self._configs), tracked=tracked)
         self._names = [_names_of(config, numbers) for config, numbers in zip(self._configs, tracked, strict=True)]
@@ -248,6 +249,38 @@ def _interfaces(configs: Sequence[Config]) -> list[str]:
             found.update(dict.fromkeys(a.dev for a in (*one.addresses, *one.excluded) if a.dev))
             found.update(dict.fromkeys(track.name for track in one.tracks if track.kind == INTERFACE))
     return list(found)
+
+
+def _without_namespaces(configs: Sequence[Config]) -> list[Config]:
+    """The configurations with names for interfaces that are unique over all network namespaces: each is a LAN."""
+    names: dict[tuple[str, str], str] = {}
+
+    def rename(one: VrrpInstance) -> VrrpInstance:
+        space = one.net_namespace
+        if space is None:
+            return one
+
+        def unique(name: str) -> str:
+            key = (space, name)
+            return names.setdefault(
+                key, f"{space}/{name}" if len(space) + len(name) < 15 else f"{len(names)}/{name}"[:15]
+            )
+
+        def moved(addresses: Sequence[VirtualAddress]) -> tuple[VirtualAddress, ...]:
+            return tuple(msgspec.structs.replace(a, dev=unique(a.dev)) if a.dev else a for a in addresses)
+
+        return msgspec.structs.replace(
+            one,
+            interface=unique(one.interface) if one.interface else None,
+            addresses=moved(one.addresses),
+            excluded=moved(one.excluded),
+            tracks=tuple(
+                msgspec.structs.replace(track, name=unique(track.name)) if track.kind == INTERFACE else track
+                for track in one.tracks
+            ),
+        )
+
+    return [msgspec.structs.replace(config, instances=tuple(map(rename, config.instances))) for config in configs]
 
 
 def _tracked(config: Config) -> dict[tuple[str, str], int]:

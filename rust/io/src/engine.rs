@@ -9,6 +9,7 @@ use keepvip_proto::vrrp::track::{TrackId, TrackValue};
 
 use crate::modes::Modes;
 use crate::netlink::{FilterOptions, VmacLink};
+use crate::opener::{self, Opener};
 use crate::ring::{self, ApplyCommand, Command, CommandSink, Record, RecordSource};
 use crate::runtime::Runtime;
 use crate::status::{PublishedThreadStatus, ThreadStatus};
@@ -46,6 +47,8 @@ pub enum CommandError {
     Ended,
     /// Too many commands wait already.
     Full,
+    /// No thread could be made to open network namespaces.
+    NoThread,
 }
 
 /// A running engine thread.
@@ -58,6 +61,7 @@ pub struct Engine {
     status: Arc<ThreadStatus>,
     notices: Vec<String>,
     modes: Modes,
+    opener: Mutex<Opener>,
     thread: Mutex<Option<JoinHandle<Result<(), String>>>>,
 }
 
@@ -75,9 +79,11 @@ impl Engine {
         let (record_sink, records) = ring::records()?;
         let status = Arc::new(ThreadStatus::default());
         status.sleeps_until(Some(clock::now()));
+        let (opener, opener_port) = opener::opener()?;
         let runtime = Runtime::open(
             command_source,
             record_sink,
+            opener_port,
             Arc::clone(&status),
             options.rt_priority,
             options.filter.clone(),
@@ -106,6 +112,7 @@ impl Engine {
             status,
             notices,
             modes,
+            opener: Mutex::new(opener),
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -139,6 +146,9 @@ impl Engine {
     /// # Errors
     /// See [`CommandError`].
     pub fn apply(&self, command: Box<ApplyCommand>) -> Result<(), CommandError> {
+        if lock(&self.opener).want(&command.namespaces).is_err() {
+            return Err(CommandError::NoThread);
+        }
         self.send(Command::Apply(command))
     }
 

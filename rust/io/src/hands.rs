@@ -8,18 +8,21 @@
 //! The two threads share two wait-free rings. Every task has exactly one outcome, and no more tasks are given than the
 //! ring of outcomes can hold, so neither side ever waits for room.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use keepvip_proto::vrrp::config::NetnsId;
 use keepvip_proto::vrrp::output::{AddressOp, MembershipOp};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::membership::{Memberships, Refused};
 use crate::netlink::{AddressSocket, CHUNK, Families, FilterOptions, VmacLink};
 use crate::sys::eventfd::EventFd;
+use crate::sys::netlink::Netlink;
 use crate::sys::sched;
 
 /// Name of the thread, as `ps -L` shows it.
@@ -28,11 +31,33 @@ const STACK: usize = 256 * 1024;
 /// Tasks under way at most.
 const CAPACITY: usize = 1024;
 
+/// What the hands need to work in a network namespace other than their own.
+pub(crate) struct Grip {
+    id: NetnsId,
+    link: Netlink,
+    entry: File,
+}
+
+impl Grip {
+    /// Opens it in the namespace of the calling thread.
+    pub(crate) fn open(id: NetnsId) -> io::Result<Self> {
+        Ok(Self {
+            id,
+            link: Netlink::open(&[])?,
+            // Not by the name that it was found by: whoever deletes that would find its mount busy.
+            entry: File::open("/proc/thread-self/ns/net")?,
+        })
+    }
+}
+
 /// Something to be done.
-#[derive(Clone, Copy, Debug)]
 enum Task {
     Address(AddressOp),
     Membership(MembershipOp),
+    /// Work in this namespace, too.
+    Open(Box<Grip>),
+    /// Let go of this namespace.
+    Close(NetnsId),
     /// Try the refused memberships again.
     Again,
     /// Make the packet filter for guarded addresses.
@@ -124,6 +149,16 @@ impl Hands {
     /// Hands over a change of a membership.
     pub(crate) fn membership(&mut self, op: MembershipOp) {
         self.give(Task::Membership(op));
+    }
+
+    /// Opens a namespace to the operations that follow.
+    pub(crate) fn open(&mut self, grip: Box<Grip>) {
+        self.give(Task::Open(grip));
+    }
+
+    /// Ends the work in a namespace: its memberships go, its addresses stay where they are.
+    pub(crate) fn close(&mut self, id: NetnsId) {
+        self.give(Task::Close(id));
     }
 
     /// Has the refused memberships tried again.
@@ -235,27 +270,33 @@ impl Worker {
         let _real_time = rt_priority.map(|priority| sched::real_time(priority.saturating_sub(1).max(1)));
         loop {
             self.wake.wait();
-            while let Ok(&task) = self.tasks.peek() {
+            while let Ok(task) = self.tasks.peek() {
                 match task {
                     Task::End => {
                         self.addresses.end();
                         return;
                     }
                     Task::Address(_) => self.address_chunk(),
-                    Task::Membership(op) => {
+                    &Task::Membership(op) => {
                         let result = self.memberships.change(op);
                         self.answer_next(Outcome::Membership(result));
+                    }
+                    Task::Open(_) => self.take_grip(),
+                    &Task::Close(id) => {
+                        self.addresses.close(id);
+                        self.memberships.close(id);
+                        self.answer_next(Outcome::Done);
                     }
                     Task::Again => {
                         let missing = self.memberships.again();
                         self.answer_next(Outcome::Again { missing });
                     }
                     Task::FilterVmac(link, there) => {
-                        let errno = self.addresses.filter_vmac(link, there);
+                        let errno = self.addresses.filter_vmac(*link, *there);
                         self.answer_next(Outcome::FilterPrepared(errno));
                     }
                     Task::PrepareFilter(families) => {
-                        let errno = self.addresses.prepare_filter(families);
+                        let errno = self.addresses.prepare_filter(*families);
                         self.answer_next(Outcome::FilterPrepared(errno));
                     }
                     Task::WithdrawAll => {
@@ -268,13 +309,29 @@ impl Worker {
         }
     }
 
-    /// Carries out as many address operations as stand in a row, in one datagram.
+    fn take_grip(&mut self) {
+        if let Ok(Task::Open(grip)) = self.tasks.pop() {
+            let Grip { id, link, entry } = *grip;
+            self.addresses.open_in(id, link);
+            self.memberships.open_in(id, entry);
+            answer(&mut self.outcomes, Outcome::Done);
+        }
+    }
+
+    /// Carries out as many address operations as stand in a row for one namespace, in one datagram.
     fn address_chunk(&mut self) {
         self.chunk.clear();
         while self.chunk.len() < CHUNK {
             let Ok(&Task::Address(op)) = self.tasks.peek() else {
                 break;
             };
+            if self
+                .chunk
+                .first()
+                .is_some_and(|first| first.interface.netns != op.interface.netns)
+            {
+                break;
+            }
             self.chunk.push(op);
             let _peeked_at = self.tasks.pop();
         }

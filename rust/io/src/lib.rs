@@ -19,6 +19,7 @@ mod membership;
 mod modes;
 mod netlink;
 mod netns;
+mod opener;
 mod processes;
 mod quiet;
 mod ring;

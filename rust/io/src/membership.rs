@@ -3,30 +3,40 @@
 //! The kernel lets one IPv4 socket join only `igmp_max_memberships` (20) groups, so there are as many holders as it takes.
 //! They are datagram sockets without a port: they receive nothing and do not stand in the way of received adverts.
 
+use std::collections::HashMap;
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use keepvip_proto::vrrp::config::Family;
+use keepvip_proto::vrrp::config::{Family, NetnsId};
 use keepvip_proto::vrrp::output::{Membership, MembershipOp};
 
+use crate::netns::OWN;
+use crate::sys::netns::within;
 use crate::sys::{errno, socket};
+
+/// Name of a thread that opens a holder, as `ps -L` shows it.
+const NAME: &str = "keepvip-holder";
 
 /// Memberships per socket. IPv4: the kernel's default limit. IPv6 has none of its own, but a budget of option memory.
 const PER_HOLDER_V4: usize = 20;
 const PER_HOLDER_V6: usize = 100;
 
 struct Holder {
+    netns: NetnsId,
     socket: OwnedFd,
     family: Family,
     joined: Vec<Membership>,
 }
 
-/// All memberships of one network namespace.
+/// All memberships.
 #[derive(Default)]
 pub(crate) struct Memberships {
     holders: Vec<Holder>,
     /// Wanted, but refused so far: tried again when something about the host changes.
     missing: Vec<Membership>,
+    /// The namespaces other than that of the thread, where holders are to be opened.
+    entries: HashMap<NetnsId, File>,
 }
 
 /// A membership that the kernel refused.
@@ -57,6 +67,18 @@ impl Memberships {
         }
     }
 
+    /// Takes in another namespace.
+    pub(crate) fn open_in(&mut self, netns: NetnsId, entry: File) {
+        self.entries.insert(netns, entry);
+    }
+
+    /// Lets go of a namespace and of all memberships in it.
+    pub(crate) fn close(&mut self, netns: NetnsId) {
+        self.entries.remove(&netns);
+        self.holders.retain(|holder| holder.netns != netns);
+        self.missing.retain(|missing| missing.interface.netns != netns);
+    }
+
     /// Tries the refused ones again; true when some are still refused.
     pub(crate) fn again(&mut self) -> bool {
         for _ in 0..self.missing.len() {
@@ -72,12 +94,13 @@ impl Memberships {
         // An interface that was created again has lost its memberships; the socket still lists the old ones.
         self.leave(membership);
         let family = Family::of(&membership.group);
+        let netns = membership.interface.netns;
         let limit = match family {
             Family::V4 => PER_HOLDER_V4,
             Family::V6 => PER_HOLDER_V6,
         };
         for holder in &mut self.holders {
-            if holder.family == family && holder.joined.len() < limit {
+            if holder.netns == netns && holder.family == family && holder.joined.len() < limit {
                 match socket::join(&holder.socket, membership.group, membership.interface.index) {
                     Ok(()) => {
                         holder.joined.push(membership);
@@ -93,9 +116,15 @@ impl Memberships {
             Family::V4 => libc::AF_INET,
             Family::V6 => libc::AF_INET6,
         };
-        let holder = socket::open(domain, libc::SOCK_DGRAM, 0)?;
+        let open = || socket::open(domain, libc::SOCK_DGRAM, 0);
+        let holder = match self.entries.get(&netns) {
+            Some(entry) => within(NAME, entry, open)?,
+            None if netns == OWN => open()?,
+            None => return Err(io::Error::from_raw_os_error(libc::ENODEV)),
+        };
         socket::join(&holder, membership.group, membership.interface.index)?;
         self.holders.push(Holder {
+            netns,
             socket: holder,
             family,
             joined: vec![membership],

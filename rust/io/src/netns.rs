@@ -60,6 +60,19 @@ impl Namespace {
         })
     }
 
+    fn begin(&mut self, epoll: &mut Epoll, core: &mut Core, quiet: Option<&Quiet>) -> io::Result<()> {
+        let token = |kind| Token { kind, netns: self.id };
+        epoll.add(&self.monitor, token(MONITOR), Trigger::Edge)?;
+        for (family, socket) in self.adverts.sockets() {
+            epoll.add(&socket, token(kind_of(family)), Trigger::Level)?;
+            if let Some(quiet) = quiet {
+                quiet.attach(&socket, family, self.id)?;
+            }
+        }
+        epoll.add(&self.adverts.ah_socket(), token(ADVERTS_AH), Trigger::Level)?;
+        self.monitor.resync(core)
+    }
+
     /// True once links and addresses were read for the first time.
     pub(crate) const fn started(&self) -> bool {
         self.monitor.started()
@@ -104,18 +117,19 @@ impl Namespaces {
     }
 
     /// Takes one in: watches its sockets and starts to read its links and addresses.
-    pub(crate) fn add(&mut self, mut namespace: Box<Namespace>, epoll: &mut Epoll, core: &mut Core) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// It cannot be watched or read, and is given back.
+    pub(crate) fn add(
+        &mut self,
+        mut namespace: Box<Namespace>,
+        epoll: &mut Epoll,
+        core: &mut Core,
+    ) -> Result<(), (Box<Namespace>, io::Error)> {
         let id = namespace.id;
-        let token = |kind| Token { kind, netns: id };
-        epoll.add(&namespace.monitor, token(MONITOR), Trigger::Edge)?;
-        for (family, socket) in namespace.adverts.sockets() {
-            epoll.add(&socket, token(kind_of(family)), Trigger::Level)?;
-            if let Some(quiet) = &self.quiet {
-                quiet.attach(&socket, family, id)?;
-            }
+        if let Err(error) = namespace.begin(epoll, core, self.quiet.as_ref()) {
+            return Err((namespace, error));
         }
-        epoll.add(&namespace.adverts.ah_socket(), token(ADVERTS_AH), Trigger::Level)?;
-        namespace.monitor.resync(core)?;
         namespace.readable.news = true;
         namespace.active = true;
         let at = usize::from(id);
@@ -128,6 +142,20 @@ impl Namespaces {
         }
         self.active.push(id);
         Ok(())
+    }
+
+    /// Takes one out; its sockets are to be closed.
+    pub(crate) fn remove(&mut self, id: NetnsId, epoll: &Epoll) -> Option<Box<Namespace>> {
+        let namespace = self.list.get_mut(usize::from(id))?.take()?;
+        epoll.remove(&namespace.monitor);
+        for (_, socket) in namespace.adverts.sockets() {
+            epoll.remove(&socket);
+        }
+        epoll.remove(&namespace.adverts.ah_socket());
+        for list in [&mut self.active, &mut self.staged, &mut self.refused] {
+            list.retain(|&other| other != id);
+        }
+        Some(namespace)
     }
 
     /// One of them, while it is open.

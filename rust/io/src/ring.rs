@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use keepvip_proto::engine::Apply;
 use keepvip_proto::time::{Duration, Instant};
+use keepvip_proto::vrrp::config::NetnsId;
 use keepvip_proto::vrrp::report::EventKind;
 use keepvip_proto::vrrp::track::{TrackId, TrackValue};
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
@@ -58,6 +59,8 @@ pub struct ApplyCommand {
     pub apply: Apply,
     /// The status blocks of all slots from now on.
     pub status: Vec<Option<Arc<StatusBlock>>>,
+    /// Numbers and names of all network namespaces that its routers are in, that of the engine apart.
+    pub namespaces: Vec<(NetnsId, String)>,
     /// Stamped on every record from now on, so that slots and groups can be named.
     pub epoch: u32,
 }
@@ -92,6 +95,8 @@ pub enum RecordKind {
     },
     /// The kernel refused to join a multicast group; it is tried again when something about the host changes.
     MembershipRefused {
+        /// The namespace that the interface is in.
+        netns: NetnsId,
         /// Index of the interface.
         ifindex: u32,
         /// The group.
@@ -103,6 +108,18 @@ pub enum RecordKind {
     FilterRefused {
         /// The kernel's errno.
         errno: i32,
+    },
+    /// A network namespace does not exist (any longer), or cannot be used; it is looked for again and again.
+    NamespaceMissing {
+        /// Its number.
+        netns: NetnsId,
+        /// Why: the kernel's errno.
+        errno: i32,
+    },
+    /// A namespace that was missing is there.
+    NamespaceFound {
+        /// Its number.
+        netns: NetnsId,
     },
     /// The ring was full.
     Lost {

@@ -16,6 +16,8 @@
 //! The results of address operations are taken before any news from rtnetlink, which is not read while some are under
 //! way: that an address is gone must not be heard before it is known that we removed it.
 
+mod namespaces;
+
 use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
@@ -30,17 +32,20 @@ use crate::hands::{Hands, Outcome};
 use crate::modes::{Modes, Receive, Send};
 use crate::netlink::{Families, FilterOptions};
 use crate::netns::{Namespace, Namespaces, OWN};
+use crate::opener::OpenerPort;
 use crate::quiet::Quiet;
 use crate::ring::{ApplyCommand, Command, CommandSource, RecordKind, RecordSink};
 use crate::status::{StatusBlock, ThreadStatus};
 use crate::sys::clock;
 use crate::sys::epoll::{Epoll, Token, Trigger};
 use crate::sys::timerfd::Timer;
+use namespaces::Doors;
 
 /// What epoll calls the descriptors, beside those of the namespaces.
 const TIMER: u8 = 0;
 const COMMANDS: u8 = 1;
 const HANDS: u8 = 2;
+const OPENER: u8 = 3;
 
 /// Which of them are readable.
 #[derive(Clone, Copy, Default)]
@@ -86,12 +91,13 @@ struct Backlog {
     facts: bool,
     announcements: bool,
     commands: bool,
+    namespaces: bool,
     overdue: bool,
 }
 
 impl Backlog {
     const fn any(self) -> bool {
-        self.packets || self.facts || self.announcements || self.commands || self.overdue
+        self.packets || self.facts || self.announcements || self.commands || self.namespaces || self.overdue
     }
 }
 
@@ -106,6 +112,8 @@ pub(crate) struct Runtime {
     failures: SendFailures,
     hands: Hands,
     filter_errno: i32,
+    opener: OpenerPort,
+    doors: Doors,
     /// Some membership was refused.
     unjoined: bool,
     /// Reports wait for address operations.
@@ -146,6 +154,7 @@ impl Runtime {
     pub(crate) fn open(
         commands: CommandSource,
         records: RecordSink,
+        opener: OpenerPort,
         thread: Arc<ThreadStatus>,
         rt_priority: Option<u8>,
         filter: FilterOptions,
@@ -161,8 +170,10 @@ impl Runtime {
         epoll.add(&timer, own(TIMER), Trigger::Edge)?;
         epoll.add(&commands.wake.as_fd(), own(COMMANDS), Trigger::Level)?;
         epoll.add(&hands, own(HANDS), Trigger::Level)?;
+        epoll.add(&opener, own(OPENER), Trigger::Level)?;
         let mut namespaces = Namespaces::new(quiet);
-        namespaces.add(own_namespace, &mut epoll, &mut core)?;
+        let added = namespaces.add(own_namespace, &mut epoll, &mut core);
+        added.map_err(|(_, error)| error)?;
         Ok(Self {
             core,
             epoll,
@@ -173,6 +184,8 @@ impl Runtime {
             failures: SendFailures::default(),
             hands,
             filter_errno: 0,
+            opener,
+            doors: Doors::default(),
             unjoined: false,
             unreported: false,
             commands,
@@ -199,6 +212,7 @@ impl Runtime {
         let ready = self.wait()?;
         self.core.handle_clock(clock::utc_us());
         self.take_outcomes(ready);
+        self.take_namespaces(ready.has(OPENER));
         self.take_commands(ready);
         self.take_facts()?;
         let now = clock::now();
@@ -240,7 +254,7 @@ impl Runtime {
         let mut ready = Ready::default();
         for token in self.epoll.ready() {
             match token.kind {
-                kind @ (TIMER | COMMANDS | HANDS) => ready.0 |= 1 << kind,
+                kind @ (TIMER | COMMANDS | HANDS | OPENER) => ready.0 |= 1 << kind,
                 _ => self.namespaces.mark(token),
             }
         }
@@ -274,6 +288,7 @@ impl Runtime {
                 Outcome::Membership(Err(refused)) => {
                     self.unjoined = true;
                     let kind = RecordKind::MembershipRefused {
+                        netns: refused.membership.interface.netns,
                         ifindex: refused.membership.interface.index,
                         group: refused.membership.group,
                         errno: refused.errno,
@@ -303,8 +318,13 @@ impl Runtime {
         }
         self.backlog.commands = false;
         while let Some(command) = self.commands.peek() {
-            if matches!(command, Command::Apply(_)) && (!self.started() || self.unreported) {
-                return;
+            if let Command::Apply(command) = command {
+                let settled = self
+                    .doors
+                    .settled(&command.namespaces, &self.namespaces, &mut self.core);
+                if !settled || !self.started() || self.unreported {
+                    return;
+                }
             }
             if matches!(command, Command::FilterVmac { .. }) && !self.hands.has_room() {
                 self.backlog.commands = true;
@@ -337,6 +357,7 @@ impl Runtime {
         self.hear_notes();
         self.core.apply(clock::now(), core::mem::take(&mut command.apply));
         self.namespaces.whole_frames = self.send.whole_frames(self.core.slots().count());
+        self.close_all_but(&command.namespaces);
         self.commands.discard(command);
     }
 
@@ -369,10 +390,11 @@ impl Runtime {
             return Ok(());
         }
         let started = self.started();
+        let waiting = !started || self.doors.patience_ends().is_some();
         let pumped = self.namespaces.pump(clock::now(), &mut self.core)?;
         self.backlog.facts = pumped.more;
         // A configuration that waited for the host to be known needs a turn of its own.
-        self.backlog.commands |= !started && self.started();
+        self.backlog.commands |= waiting;
         if pumped.news && self.unjoined && self.hands.has_room() {
             self.unjoined = false;
             self.hands.again();
@@ -413,6 +435,7 @@ impl Runtime {
             self.unreported = true;
             return false;
         }
+        self.close_doors();
         let waited = core::mem::take(&mut self.unreported);
         self.backlog.commands |= waited && self.commands.peek().is_some();
         self.report(clock::now())
@@ -437,10 +460,6 @@ impl Runtime {
     /// Passes on the reports; true when the last one was among them.
     fn report(&mut self, now: Instant) -> bool {
         while let Some(event) = self.core.poll_event() {
-            if event.kind == EventKind::Resynced && self.namespaces.resyncs() == 0 {
-                // The first reading is no news.
-                continue;
-            }
             self.records.push(
                 event.at,
                 RecordKind::Event {
@@ -473,10 +492,16 @@ impl Runtime {
     fn set_timer(&mut self) -> io::Result<()> {
         // What a full device refused is not tried again before its time, whatever the core wants to announce.
         let announcement = self.announcements.retry_at().or_else(|| self.core.next_announcement());
-        let at = [self.core.next_deadline(), announcement, self.namespaces.retry_at()]
-            .into_iter()
-            .flatten()
-            .min();
+        let retry = self.namespaces.retry_at();
+        let at = [
+            self.core.next_deadline(),
+            announcement,
+            retry,
+            self.doors.patience_ends(),
+        ]
+        .into_iter()
+        .flatten()
+        .min();
         let now = clock::now();
         self.backlog.overdue = at.is_some_and(|at| at <= now);
         self.burst &= at.is_none_or(|at| at > now + BURST + BURST);

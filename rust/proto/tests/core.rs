@@ -412,10 +412,10 @@ fn an_interface_that_goes_down_takes_its_addresses_without_a_fight() {
 fn an_overrun_finds_what_was_deleted_meanwhile() {
     let mut bench = Bench::new(vec![config()]);
     bench.become_master();
-    bench.core.begin_resync();
+    bench.core.begin_resync(0);
     bench.core.handle_link(link(true));
     bench.core.handle_address(address(OWN, 24));
-    bench.core.end_resync(bench.now);
+    bench.core.end_resync(bench.now, 0);
     bench.turn();
     assert!(bench.told(|kind| *kind == EventKind::Resynced));
     assert_eq!(bench.ops.iter().filter(|op| op.install).count(), 1);
@@ -443,11 +443,11 @@ fn a_source_address_that_comes_back_at_once_is_no_fault() {
 fn residue_of_a_killed_daemon_is_removed_at_start() {
     let mut core = Core::new();
     let now = Instant::from_micros(1);
-    core.begin_resync();
+    core.begin_resync(0);
     core.handle_link(link(true));
     core.handle_address(address(last_octet(1), 32));
     core.handle_address(address(OWN, 24));
-    core.end_resync(now);
+    core.end_resync(now, 0);
     let changes = vec![Change::Add {
         slot: 0,
         config: Box::new(config()),

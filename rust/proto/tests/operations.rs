@@ -747,7 +747,7 @@ impl World {
     fn overrun(&mut self) {
         self.thefts += self.kernel.news.len();
         self.kernel.news.clear();
-        self.core.begin_resync();
+        self.core.begin_resync(0);
         for fact in self.kernel.links.values() {
             self.core.handle_link(*fact);
         }
@@ -757,7 +757,7 @@ impl World {
                 ..address(*addr, *prefix_len)
             });
         }
-        self.core.end_resync(self.now);
+        self.core.end_resync(self.now, 0);
         self.turn();
     }
 

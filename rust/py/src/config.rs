@@ -20,6 +20,8 @@ use crate::error::Error;
     reason = "each is a keyword of the configuration of its own"
 )]
 pub(crate) struct Instance {
+    /// Turned into a number by whoever knows them.
+    pub(crate) net_namespace: Option<String>,
     interface: Option<String>,
     vrf: Option<String>,
     family: u8,

@@ -75,13 +75,15 @@ impl Engine {
         self.engine.notices().to_vec()
     }
 
-    #[pyo3(signature = (*, changes, tracks, links, groups, epoch, clear_residue, hold_until_us))]
+    #[pyo3(signature = (*, changes, tracks, links, groups, namespaces, epoch, clear_residue, hold_until_us))]
+    #[expect(clippy::too_many_arguments, reason = "all of them have names in Python")]
     fn apply(
         &self,
         changes: Vec<PyChange>,
         mut tracks: HashMap<u32, Vec<PyTrack>>,
         mut links: HashMap<u32, PyLinks>,
         groups: Vec<Vec<u32>>,
+        namespaces: HashMap<String, u16>,
         epoch: u32,
         clear_residue: bool,
         hold_until_us: Option<u64>,
@@ -92,7 +94,7 @@ impl Engine {
             .map(|change| {
                 let tracks = tracks.remove(&change.1).unwrap_or_default();
                 let links = links.remove(&change.1);
-                self::change(change, tracks, links)
+                self::change(change, tracks, links, &namespaces)
             })
             .collect::<Result<Vec<_>, _>>()?;
         let mut blocks = lock(&self.blocks);
@@ -121,6 +123,7 @@ impl Engine {
         self.engine.apply(Box::new(ApplyCommand {
             apply,
             status: next.clone(),
+            namespaces: namespaces.into_iter().map(|(name, id)| (id, name)).collect(),
             epoch,
         }))?;
         *blocks = next;
@@ -182,9 +185,19 @@ impl Engine {
     }
 }
 
-fn change((kind, slot, instance): PyChange, tracks: Vec<PyTrack>, links: Option<PyLinks>) -> Result<Change, Error> {
+fn change(
+    (kind, slot, instance): PyChange,
+    tracks: Vec<PyTrack>,
+    links: Option<PyLinks>,
+    namespaces: &HashMap<String, u16>,
+) -> Result<Change, Error> {
     let router = |instance: Instance| -> Result<_, Error> {
+        let netns = match &instance.net_namespace {
+            None => 0,
+            Some(name) => *namespaces.get(name).ok_or_else(|| Error::Namespace(name.clone()))?,
+        };
         let mut config = RouterConfig::try_from(instance)?;
+        config.netns = netns;
         config.tracks = tracks.into_iter().map(config::track).collect::<Result<_, _>>()?;
         if let Some(links) = links {
             config::put_on_links(&mut config, links)?;

@@ -19,6 +19,9 @@ pub(crate) enum Error {
     /// A change that is none of "add", "update", "remove", or has the wrong operands.
     #[error("bad change {0:?} of slot {1}")]
     Change(String, u32),
+    /// An instance is in a network namespace that has no number.
+    #[error("network namespace {0} has no number")]
+    Namespace(String),
     /// The kernel refused something.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -28,6 +31,9 @@ pub(crate) enum Error {
     /// The engine thread does not take its commands.
     #[error("the engine does not take commands")]
     Full,
+    /// There is no thread to open network namespaces.
+    #[error("no thread can be made to open network namespaces")]
+    NoThread,
 }
 
 impl From<CommandError> for Error {
@@ -35,6 +41,7 @@ impl From<CommandError> for Error {
         match error {
             CommandError::Ended => Self::Ended,
             CommandError::Full => Self::Full,
+            CommandError::NoThread => Self::NoThread,
         }
     }
 }
@@ -42,12 +49,12 @@ impl From<CommandError> for Error {
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
         match error {
-            Error::Value { .. } | Error::Change(..) => PyValueError::new_err(error.to_string()),
+            Error::Value { .. } | Error::Change(..) | Error::Namespace(_) => PyValueError::new_err(error.to_string()),
             Error::Io(error) => match error.raw_os_error() {
                 Some(errno) => PyOSError::new_err((errno, error.to_string())),
                 None => PyOSError::new_err(error.to_string()),
             },
-            Error::Ended | Error::Full => PyRuntimeError::new_err(error.to_string()),
+            Error::Ended | Error::Full | Error::NoThread => PyRuntimeError::new_err(error.to_string()),
         }
     }
 }

@@ -15,11 +15,18 @@ pub(crate) fn record<'py>(py: Python<'py>, record: &Record) -> PyResult<Bound<'p
     let (kind, fields) = match &record.kind {
         RecordKind::Event { kind, took } => event(py, kind, *took)?,
         RecordKind::Late { late } => ("Late", (late.as_micros(),).into_pyobject(py)?),
-        RecordKind::MembershipRefused { ifindex, group, errno } => (
+        RecordKind::MembershipRefused {
+            netns,
+            ifindex,
+            group,
+            errno,
+        } => (
             "MembershipRefused",
-            (ifindex, group.to_string(), errno).into_pyobject(py)?,
+            (netns, ifindex, group.to_string(), errno).into_pyobject(py)?,
         ),
         RecordKind::FilterRefused { errno } => ("FilterRefused", (errno,).into_pyobject(py)?),
+        RecordKind::NamespaceMissing { netns, errno } => ("NamespaceMissing", (netns, errno).into_pyobject(py)?),
+        RecordKind::NamespaceFound { netns } => ("NamespaceFound", (netns,).into_pyobject(py)?),
         RecordKind::Lost { count } => ("Lost", (count,).into_pyobject(py)?),
         RecordKind::Fatal => ("Fatal", PyTuple::empty(py)),
     };

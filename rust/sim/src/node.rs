@@ -83,7 +83,7 @@ impl Node {
         self.state = NodeState::Running;
         self.inbox.clear();
         self.stop_on_resume = false;
-        self.core.begin_resync();
+        self.core.begin_resync(0);
         for lan in 0..self.links_up.len() {
             self.tell_link(lan);
             for addr in [address_v4(lan, self.id), address_v6(lan, self.id)] {
@@ -98,7 +98,7 @@ impl Node {
                 unusable: false,
             });
         }
-        self.core.end_resync(now);
+        self.core.end_resync(now, 0);
         for (&id, &value) in &self.tracked {
             self.core.handle_track(id, value);
         }

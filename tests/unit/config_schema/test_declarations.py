@@ -23,6 +23,10 @@ COUNTS = {
 """config-keywords.md 17. `url` and `track_file` are the names of two blocks each."""
 
 
+OURS = {"vrrp_instance": {"net_namespace"}}
+"""What keepalived does not have."""
+
+
 def keyword_blocks() -> list[Block]:
     return [block for block in all_blocks() if block.kind == "keywords"]
 
@@ -30,7 +34,7 @@ def keyword_blocks() -> list[Block]:
 @pytest.mark.parametrize(("name", "count"), COUNTS.items())
 def test_a_block_has_the_keywords_of_the_reference(name: str, count: int) -> None:
     found = [block for block in keyword_blocks() if block.name == name]
-    assert [len(block.keywords) for block in found] == [count]
+    assert [len(block.keywords.keys() - OURS.get(name, set())) for block in found] == [count]
 
 
 def test_blocks_of_one_name() -> None:
@@ -40,7 +44,7 @@ def test_blocks_of_one_name() -> None:
 
 def test_nothing_else_is_declared() -> None:
     assert {block.name for block in keyword_blocks()} == {*COUNTS, "url", "track_file"}
-    assert sum(len(block.keywords) for block in keyword_blocks()) == 531
+    assert sum(len(block.keywords) for block in keyword_blocks()) == 531 + sum(map(len, OURS.values()))
 
 
 def all_keywords() -> list[tuple[str, Block, Keyword]]:

@@ -245,7 +245,10 @@ def test_an_unknown_option_of_an_entry_is_pointed_at(compiled: Compile, place: P
         ("global_defs {\npriority 100\n}\n", "it belongs into `vrrp_instance`"),
         ("priority 100\n", "it belongs into `vrrp_instance`"),
         ("global_defs {\nquorum_up x\n}\n", "it belongs into `virtual_server`"),
-        ("global_defs {\nnet_namespace x\n}\n", "it belongs into the top level; is a `}` missing above?"),
+        (
+            "global_defs {\nnet_namespace x\n}\n",
+            "it belongs into the top level or `vrrp_instance`; is a `}` missing above?",
+        ),
         ("zzzzzzzz\n", ""),
     ],
 )

@@ -98,9 +98,11 @@ KINDS = [
     ("Late", (20_000,), event.Late, {"late_us": 20_000, "what": "engine thread"}),
     ("Deleted", (1, 2), event.Deleted, {"instance": "B", "state": State.MASTER}),
     ("Resynced", (), event.Resynced, {}),
-    ("MembershipRefused", (1, "224.0.0.18", 105), event.Notice, {"level": "error"}),
+    ("MembershipRefused", (0, 1, "224.0.0.18", 105), event.Notice, {"level": "error"}),
     ("FilterRefused", (93,), event.Notice, {"level": "error"}),
-    ("MembershipRefused", (999_999, "224.0.0.18", 19), event.Notice, {"level": "info"}),
+    ("MembershipRefused", (3, 999_999, "224.0.0.18", 19), event.Notice, {"level": "info"}),
+    ("NamespaceMissing", (3, 2), event.Notice, {"level": "warning", "text": "network namespace 3: there is none"}),
+    ("NamespaceFound", (3,), event.Notice, {"level": "info", "text": "network namespace 3 is there"}),
     ("Lost", (7,), event.EventsLost, {"count": 7}),
     ("Stopped", (), event.Stopped, {}),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from keepvip.config.keyword import Arg, Block, Keyword, deprecated, no_op, table
 from keepvip.config.keywords.addresses import VIRTUAL_ADDRESSES
 from keepvip.config.keywords.announce import GARP, NOTIFICATION
-from keepvip.config.keywords.arguments import BOOL, BYTES, IFNAME
+from keepvip.config.keywords.arguments import BOOL, BYTES, IFNAME, NAME
 from keepvip.config.keywords.authentication import AUTH_HMAC, AUTHENTICATION
 from keepvip.config.keywords.routes import VIRTUAL_ROUTES, VIRTUAL_RULES
 from keepvip.config.keywords.tracks import TRACK_BFD, TRACK_FILE, TRACK_INTERFACE, TRACK_PROCESS, TRACK_SCRIPT
@@ -27,6 +27,16 @@ _ROLE = (
         "Interface that the adverts are sent and received on. Loopback is refused.",
         "required",
         "A",
+    ),
+    Keyword(
+        "net_namespace",
+        (NAME,),
+        "Network namespace that the interfaces of the instance are in, as `ip netns add` made it: one daemon for many"
+        " tenants. It may come later and go again: the instance is in FAULT meanwhile. Scripts run in the namespace of"
+        " the daemon. Not together with virtual MACs, VRFs, virtual routes and rules, no_accept, promote_secondaries"
+        " and strict mode. keepalived does not have it.",
+        "that of the daemon",
+        "C",
     ),
     Keyword(
         "virtual_router_id",

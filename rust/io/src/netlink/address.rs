@@ -4,6 +4,7 @@ use core::net::IpAddr;
 use std::collections::HashMap;
 use std::io;
 
+use keepvip_proto::vrrp::config::NetnsId;
 use keepvip_proto::vrrp::output::{AddressOp, IfId};
 use keepvip_proto::wire::rtnl::{self, ADDRESS_REQUEST_MAX_LEN, IfExists, Payload, Requests};
 
@@ -21,7 +22,8 @@ const PENDING: i32 = -1;
 
 /// Carries out address operations and knows what is installed.
 pub(crate) struct AddressSocket {
-    socket: Netlink,
+    /// By namespace.
+    sockets: Vec<Option<Netlink>>,
     requests: Box<[u8]>,
     answers: Box<[u8]>,
     results: [i32; CHUNK],
@@ -36,7 +38,7 @@ impl AddressSocket {
     /// Opens the socket in the network namespace of the calling thread.
     pub(crate) fn open(filter: FilterOptions) -> io::Result<Self> {
         Ok(Self {
-            socket: Netlink::open(&[])?,
+            sockets: vec![Some(Netlink::open(&[])?)],
             requests: vec![0; CHUNK * ADDRESS_REQUEST_MAX_LEN].into_boxed_slice(),
             answers: vec![0; ANSWER].into_boxed_slice(),
             results: [PENDING; CHUNK],
@@ -47,7 +49,24 @@ impl AddressSocket {
         })
     }
 
-    /// Carries out up to [`CHUNK`] operations in their order; their results follow.
+    /// Takes in a socket that was opened in another namespace.
+    pub(crate) fn open_in(&mut self, netns: NetnsId, socket: Netlink) {
+        let at = usize::from(netns);
+        if self.sockets.len() <= at {
+            self.sockets.resize_with(at + 1, || None);
+        }
+        self.sockets[at] = Some(socket);
+    }
+
+    /// Lets go of a namespace.
+    pub(crate) fn close(&mut self, netns: NetnsId) {
+        if let Some(socket) = self.sockets.get_mut(usize::from(netns)) {
+            *socket = None;
+        }
+        self.installed.retain(|(interface, _), _| interface.netns != netns);
+    }
+
+    /// Carries out up to [`CHUNK`] operations of one namespace in their order; their results follow.
     pub(crate) fn carry_out(&mut self, ops: &[AddressOp]) {
         let ops = &ops[..ops.len().min(CHUNK)];
         // An address whose traffic cannot be dropped is held all the same: the others rely on that.
@@ -98,12 +117,15 @@ impl AddressSocket {
 
     /// Takes off everything that was installed.
     pub(crate) fn withdraw_all(&mut self) {
-        let installed: Vec<_> = core::mem::take(&mut self.installed)
+        let mut installed: Vec<_> = core::mem::take(&mut self.installed)
             .into_values()
             .map(|op| AddressOp { install: false, ..op })
             .collect();
-        for ops in installed.chunks(CHUNK) {
-            self.request(ops);
+        installed.sort_unstable_by_key(|op| op.interface.netns);
+        for same in installed.chunk_by(|one, other| one.interface.netns == other.interface.netns) {
+            for ops in same.chunks(CHUNK) {
+                self.request(ops);
+            }
         }
         self.filter.forget();
     }
@@ -133,9 +155,13 @@ impl AddressSocket {
         let Some(last) = last else {
             return;
         };
-        let failed = match self.socket.send(requests.as_bytes()) {
-            Ok(()) => self.read_answers(base, last),
-            Err(error) => Some(errno(&error)),
+        let netns = ops.first().map_or(0, |op| op.interface.netns);
+        let socket = self.sockets.get(usize::from(netns)).and_then(Option::as_ref);
+        let failed = match socket.map(|socket| (socket, socket.send(requests.as_bytes()))) {
+            Some((socket, Ok(()))) => read_answers(socket, &mut self.answers, &mut self.results[..=last], base),
+            Some((_, Err(error))) => Some(errno(&error)),
+            // The namespace is gone with all its interfaces.
+            None => Some(libc::ENODEV),
         };
         // Without an error of its own an operation has succeeded once the end of the datagram was reached.
         let rest = failed.unwrap_or(0);
@@ -145,31 +171,31 @@ impl AddressSocket {
             }
         }
     }
+}
 
-    /// The kernel has answered before the request returned. `Some(errno)` when the answers are incomplete.
-    fn read_answers(&mut self, base: u32, last: usize) -> Option<i32> {
-        let mut ended = None;
-        loop {
-            let len = match self.socket.receive(&mut self.answers) {
-                Ok(len) => len,
-                Err(error) => match errno(&error) {
-                    libc::EAGAIN => return ended,
-                    libc::EINTR => continue,
-                    // The kernel could not store an answer: what is still open is unknown.
-                    other => {
-                        ended = Some(other);
-                        continue;
-                    }
-                },
-            };
-            for message in rtnl::messages(&self.answers[..len]).flatten() {
-                let Ok(Payload::Answer(answer)) = message.parse() else {
+/// The kernel has answered before the request returned. `Some(errno)` when the answers are incomplete.
+fn read_answers(socket: &Netlink, answers: &mut [u8], results: &mut [i32], base: u32) -> Option<i32> {
+    let mut ended = None;
+    loop {
+        let len = match socket.receive(answers) {
+            Ok(len) => len,
+            Err(error) => match errno(&error) {
+                libc::EAGAIN => return ended,
+                libc::EINTR => continue,
+                // The kernel could not store an answer: what is still open is unknown.
+                other => {
+                    ended = Some(other);
                     continue;
-                };
-                let i = answer.seq.wrapping_sub(base) as usize;
-                if i <= last {
-                    self.results[i] = answer.errno;
                 }
+            },
+        };
+        for message in rtnl::messages(&answers[..len]).flatten() {
+            let Ok(Payload::Answer(answer)) = message.parse() else {
+                continue;
+            };
+            let i = answer.seq.wrapping_sub(base) as usize;
+            if let Some(result) = results.get_mut(i) {
+                *result = answer.errno;
             }
         }
     }

@@ -100,7 +100,7 @@ impl Monitor {
 
     /// Starts to read everything anew. The facts follow with later calls of [`Self::pump`].
     pub(crate) fn resync(&mut self, core: &mut Core) -> io::Result<()> {
-        core.begin_resync();
+        core.begin_resync(self.netns);
         self.ask(Dump::Links)
     }
 
@@ -148,7 +148,7 @@ impl Monitor {
             }
             Sync::Asking(dump) => {
                 *dump = Dump::Links;
-                core.begin_resync();
+                core.begin_resync(self.netns);
                 Ok(())
             }
         }
@@ -228,7 +228,7 @@ impl Monitor {
             Dump::V6Addresses => {
                 self.sync = Sync::Complete;
                 self.started = true;
-                core.end_resync(now);
+                core.end_resync(now, self.netns);
                 Ok(())
             }
         }

@@ -61,6 +61,15 @@ impl Epoll {
         Ok(())
     }
 
+    /// Watches `source` no longer, although it may still be open for a while.
+    pub(crate) fn remove(&self, source: &impl AsFd) {
+        let source = source.as_fd().as_raw_fd();
+        // SAFETY: both descriptors are open for the length of the call; no event is read.
+        let removed =
+            unsafe { libc::epoll_ctl(self.fd.as_raw_fd(), libc::EPOLL_CTL_DEL, source, core::ptr::null_mut()) };
+        debug_assert_eq!(removed, 0);
+    }
+
     /// Waits until something is readable, or only looks when `block` is false. A signal counts as nothing readable.
     pub(crate) fn wait(&mut self, block: bool) -> io::Result<()> {
         let timeout_ms = if block { -1 } else { 0 };

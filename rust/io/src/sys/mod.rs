@@ -12,6 +12,7 @@ pub(crate) mod eventfd;
 pub(crate) mod inotify;
 pub(crate) mod mmsg;
 pub(crate) mod netlink;
+pub(crate) mod netns;
 pub(crate) mod sched;
 pub(crate) mod sockaddr;
 pub(crate) mod socket;

@@ -290,6 +290,7 @@ impl Node {
         let status = self.blocks.iter().cloned().map(Some).collect();
         self.engine
             .apply(Box::new(ApplyCommand {
+                namespaces: vec![],
                 apply,
                 status,
                 epoch: self.epoch,

@@ -156,12 +156,8 @@ impl Core {
 
     /// An address was taken off an interface.
     pub(super) fn vip_gone(&mut self, interface: IfId, addr: IpAddr, prefix_len: u8, loss: Loss) {
-        let start = self.vips.partition_point(|(other, _, _)| *other < addr);
-        for index in start..self.vips.len() {
-            let (other, slot, vip) = self.vips[index];
-            if other != addr {
-                break;
-            }
+        for index in self.vips_like(interface, addr) {
+            let (_, _, slot, vip) = self.vips[index];
             let here = self
                 .held_mut(slot, vip as usize)
                 .is_some_and(|(held, vip)| held.on == Some(interface) && vip.prefix_len == prefix_len);
@@ -270,7 +266,7 @@ impl Core {
     /// Takes addresses of the configuration off their interfaces: left behind by a daemon that was killed.
     pub(super) fn clear_residue(&mut self) {
         for index in 0..self.vips.len() {
-            let (addr, slot, vip) = self.vips[index];
+            let (_, addr, slot, vip) = self.vips[index];
             let Some(router) = self.router(slot).filter(|router| router.state() == State::Init) else {
                 continue;
             };

@@ -228,7 +228,7 @@ impl Core {
                 self.watchers.entry(name).or_default().push(slot);
             }
             self.vips
-                .extend(config.vips.iter().zip(0..).map(|(vip, index)| (vip.addr, slot, index)));
+                .extend((config.vips.iter().zip(0..)).map(|(vip, index)| (config.netns, vip.addr, slot, index)));
         }
         self.vips.sort_unstable();
         self.address_ops.reserve(2 * self.vips.len());

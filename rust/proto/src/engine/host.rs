@@ -6,7 +6,7 @@ use super::Core;
 use crate::time::Instant;
 use crate::vrrp::config::{IfName, NetnsId};
 use crate::vrrp::output::{AddressFact, IfId, LinkFact};
-use crate::vrrp::report::{EventKind, Faults, Slot};
+use crate::vrrp::report::{Faults, Slot};
 use crate::vrrp::router::Loss;
 use crate::vrrp::track::Sum;
 
@@ -23,7 +23,7 @@ impl Core {
     /// that a DHCP client takes off and puts back in one go is no fault.
     pub fn handle_link(&mut self, fact: LinkFact) {
         let before = self.facts.link_told(fact);
-        if before == Some(fact) || self.resyncing {
+        if before == Some(fact) || self.is_resyncing(fact.id.netns) {
             return;
         }
         if let Some(before) = before.filter(|before| before.name != fact.name) {
@@ -36,7 +36,7 @@ impl Core {
     pub fn handle_link_gone(&mut self, id: IfId) {
         self.forget_held_on(id);
         if let Some(fact) = self.facts.link_gone(id)
-            && !self.resyncing
+            && !self.is_resyncing(id.netns)
         {
             self.look_again(id.netns, fact.name);
         }
@@ -45,7 +45,7 @@ impl Core {
     /// An address is new, or something about it changed.
     pub fn handle_address(&mut self, fact: AddressFact) {
         if self.facts.address_told(fact)
-            && !self.resyncing
+            && !self.is_resyncing(fact.interface.netns)
             && let Some(link) = self.facts.link(fact.interface).copied()
         {
             self.look_again(link.id.netns, link.name);
@@ -56,7 +56,7 @@ impl Core {
     pub fn handle_address_gone(&mut self, interface: IfId, addr: IpAddr, prefix_len: u8) {
         self.facts.address_gone(interface, addr, prefix_len);
         let ours = self.own_deletions.gone((interface, addr, prefix_len));
-        if self.resyncing {
+        if self.is_resyncing(interface.netns) {
             return;
         }
         // Even when it was us: it may be on its way back, or somebody else was quicker than we were.
@@ -65,36 +65,6 @@ impl Core {
         if let Some(link) = self.facts.link(interface).copied() {
             self.look_again(link.id.netns, link.name);
         }
-    }
-
-    /// All facts are going to be told anew; what is not told until [`Self::end_resync`] does not exist.
-    pub fn begin_resync(&mut self) {
-        self.resyncing = true;
-        self.facts.begin_resync();
-    }
-
-    /// All facts have been told.
-    pub fn end_resync(&mut self, now: Instant) {
-        self.resyncing = false;
-        self.own_deletions.resynced();
-        for link in self.facts.end_resync().links {
-            self.forget_held_on(link.id);
-        }
-        for index in 0..self.vips.len() {
-            let (addr, slot, vip) = self.vips[index];
-            let Some(router) = self.router(slot) else {
-                continue;
-            };
-            let prefix_len = router.config.vips[vip as usize].prefix_len;
-            let held = router.held[vip as usize];
-            if !held.on.is_some_and(|on| self.facts.holds(on, addr, prefix_len)) {
-                // What is not confirmed yet may have been put there after it could have been told.
-                let loss = if held.present { Loss::Taken } else { Loss::Unsure };
-                self.mark_lost(slot, vip as usize, loss);
-            }
-        }
-        self.unsettled.extend(0..self.slot_count());
-        self.report(now, EventKind::Resynced);
     }
 
     /// Something about the interface of this name changed: its users are looked at when all facts are in.
@@ -189,6 +159,10 @@ impl Core {
                     .addresses(id)
                     .any(|fact| fact.addr == source && !fact.unusable)
             });
+        if self.is_missing(config.netns) {
+            // Everything else follows from it.
+            return Faults::NONE.with(Faults::NETNS_MISSING, true);
+        }
         Faults::NONE
             .with(
                 Faults::INTERFACE_MISSING,

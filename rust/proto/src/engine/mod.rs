@@ -17,6 +17,7 @@ mod configure;
 mod deadline;
 mod fault;
 mod host;
+mod namespace;
 mod output;
 mod reach;
 mod receive;
@@ -189,8 +190,9 @@ pub struct Core {
     track_values: Vec<TrackValue>,
     /// Routers that track it.
     trackers: HashMap<TrackId, Vec<Slot>>,
-    /// Every configured address, sorted.
-    vips: Vec<(IpAddr, Slot, u32)>,
+    /// Every configured address with its namespace, sorted.
+    vips: Vec<(NetnsId, IpAddr, Slot, u32)>,
+    namespaces: Vec<namespace::Namespace>,
     memberships: HashMap<Membership, u32>,
     /// Address operations of each slot that were handed out and not answered yet.
     ops_pending: Vec<u32>,
@@ -209,7 +211,6 @@ pub struct Core {
     /// `Some(true)`: stopping, `Stopped` not said yet.
     stopping: Option<bool>,
     stopped_at: Instant,
-    resyncing: bool,
     adverts: VecDeque<QueuedAdvert>,
     farewell: Option<Box<Farewell>>,
     /// Unicast routers whose own address is to be announced.
@@ -246,6 +247,7 @@ impl Core {
             track_values: Vec::new(),
             trackers: HashMap::new(),
             vips: Vec::new(),
+            namespaces: Vec::new(),
             memberships: HashMap::new(),
             ops_pending: Vec::new(),
             own_deletions: OwnDeletions::default(),
@@ -257,7 +259,6 @@ impl Core {
             turn: 1,
             stopping: None,
             stopped_at: Instant::ZERO,
-            resyncing: false,
             adverts: VecDeque::new(),
             farewell: None,
             sources: Vec::new(),

@@ -68,7 +68,7 @@ impl Core {
         let source = config.source.or_else(|| {
             let own = config.vmac.is_some_and(|vmac| vmac.own_source);
             let interface = if own { router.vmac } else { router.base }?;
-            let virtual_one = |addr: &IpAddr| self.vips.binary_search_by(|(vip, _, _)| vip.cmp(addr)).is_ok();
+            let virtual_one = |addr: &IpAddr| self.is_virtual(config.netns, addr);
             self.facts.source(interface, config.family, virtual_one).or_else(|| {
                 // An owner's virtual address is its real one; it may have no other.
                 let owned = config.vips.first().map(|vip| vip.addr)?;

@@ -7,6 +7,7 @@
 use core::net::IpAddr;
 use std::collections::HashMap;
 
+use super::config::NetnsId;
 use super::output::IfId;
 
 /// An address as the kernel tells it apart: interface, address, prefix length.
@@ -57,9 +58,12 @@ impl OwnDeletions {
         ours
     }
 
-    /// All addresses were told anew; notifications of what was removed before have come, or were lost.
-    pub fn resynced(&mut self) {
-        self.0.retain(|_, removals| {
+    /// All addresses of a namespace were told anew; notifications of what was removed before have come, or were lost.
+    pub fn resynced(&mut self, netns: NetnsId) {
+        self.0.retain(|(on, _, _), removals| {
+            if on.netns != netns {
+                return true;
+            }
             removals.expected = removals.expected.min(removals.unanswered);
             removals.unanswered > 0
         });
@@ -125,7 +129,7 @@ mod tests {
         let mut own = OwnDeletions::default();
         own.asked(PLACE);
         own.answered(PLACE, true);
-        own.resynced();
+        own.resynced(0);
         assert!(!own.gone(PLACE) && own.0.is_empty());
     }
 
@@ -133,7 +137,7 @@ mod tests {
     fn a_removal_that_is_under_way_outlives_a_resync() {
         let mut own = OwnDeletions::default();
         own.asked(PLACE);
-        own.resynced();
+        own.resynced(0);
         own.answered(PLACE, true);
         assert!(own.gone(PLACE) && own.0.is_empty());
     }

@@ -24,7 +24,8 @@ pub struct Facts {
     by_name: HashMap<(NetnsId, IfName), IfId>,
     /// Addresses told before their link was.
     early: Vec<AddressFact>,
-    epoch: u32,
+    /// How often the facts of a namespace were told anew.
+    epochs: HashMap<NetnsId, u32>,
 }
 
 /// What is no longer there after a resync.
@@ -59,7 +60,7 @@ impl Facts {
 
     /// Takes a new or changed link; returns what was known of it before.
     pub fn link_told(&mut self, fact: LinkFact) -> Option<LinkFact> {
-        let epoch = self.epoch;
+        let epoch = self.epoch(fact.id.netns);
         let before = match self.links.get_mut(&fact.id) {
             Some(link) => {
                 link.epoch = epoch;
@@ -100,7 +101,7 @@ impl Facts {
 
     /// Takes a new or changed address; true when something about it is new.
     pub fn address_told(&mut self, fact: AddressFact) -> bool {
-        let epoch = self.epoch;
+        let epoch = self.epoch(fact.interface.netns);
         let Some(link) = self.links.get_mut(&fact.interface) else {
             self.early.push(fact);
             return false;
@@ -141,17 +142,32 @@ impl Facts {
             .any(|fact| fact.addr == addr && fact.prefix_len == prefix_len)
     }
 
-    /// What is told from now on until [`Self::end_resync`] is all there is.
-    pub fn begin_resync(&mut self) {
-        self.epoch = self.epoch.wrapping_add(1);
-        self.early.clear();
+    fn epoch(&self, netns: NetnsId) -> u32 {
+        self.epochs.get(&netns).copied().unwrap_or(0)
     }
 
-    /// Forgets all that was not told since [`Self::begin_resync`] and returns it.
-    pub fn end_resync(&mut self) -> Vanished {
-        let epoch = self.epoch;
+    /// What is told of a namespace from now on until [`Self::end_resync`] is all there is.
+    pub fn begin_resync(&mut self, netns: NetnsId) {
+        let epoch = self.epochs.entry(netns).or_default();
+        *epoch = epoch.wrapping_add(1);
+        self.early.retain(|early| early.interface.netns != netns);
+    }
+
+    /// Forgets a namespace; returns the links that it had.
+    pub fn forget(&mut self, netns: NetnsId) -> Vec<IfId> {
+        self.early.retain(|early| early.interface.netns != netns);
+        let links: Vec<IfId> = self.links.keys().filter(|id| id.netns == netns).copied().collect();
+        for &id in &links {
+            self.link_gone(id);
+        }
+        links
+    }
+
+    /// Forgets all of a namespace that was not told since [`Self::begin_resync`] and returns it.
+    pub fn end_resync(&mut self, netns: NetnsId) -> Vanished {
+        let epoch = self.epoch(netns);
         let mut vanished = Vanished::default();
-        for link in self.links.values_mut() {
+        for (_, link) in self.links.iter_mut().filter(|(id, _)| id.netns == netns) {
             if link.epoch == epoch {
                 link.addresses.retain(|(fact, seen)| {
                     if *seen != epoch {
@@ -241,10 +257,10 @@ mod tests {
         facts.link_told(link(3, "eth1"));
         facts.address_told(address("10.0.0.1", 24));
         facts.address_told(address("10.0.0.2", 24));
-        facts.begin_resync();
+        facts.begin_resync(0);
         facts.link_told(link(2, "eth0"));
         facts.address_told(address("10.0.0.2", 24));
-        let vanished = facts.end_resync();
+        let vanished = facts.end_resync(0);
         assert_eq!(vanished.links.iter().map(|fact| fact.id.index).collect::<Vec<_>>(), [3]);
         assert_eq!(vanished.addresses, [address("10.0.0.1", 24)]);
         assert!(facts.holds(ETH0, "10.0.0.2".parse().unwrap(), 24));

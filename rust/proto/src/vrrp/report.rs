@@ -54,6 +54,8 @@ pub enum Reason {
     InterfaceDown,
     /// An interface that the router needs does not exist.
     InterfaceMissing,
+    /// The network namespace that the router is in does not exist, or cannot be entered.
+    NetnsMissing,
     /// The interface has no address to send from.
     NoSourceAddress,
     /// Something that it tracks without a weight has failed.
@@ -92,6 +94,7 @@ impl Reason {
             Self::SyncGroup => "sync_group",
             Self::InterfaceDown => "interface_down",
             Self::InterfaceMissing => "interface_missing",
+            Self::NetnsMissing => "namespace_missing",
             Self::NoSourceAddress => "no_source_address",
             Self::TrackFailed => "track_failed",
             Self::NoPeer => "no_peer",
@@ -131,9 +134,11 @@ impl Faults {
     pub const NO_PEER: Self = Self(128);
     /// The router's own macvlan or ipvlan does not exist or is down.
     pub const VMAC: Self = Self(256);
+    /// The network namespace of the router does not exist, or cannot be entered.
+    pub const NETNS_MISSING: Self = Self(512);
 
     /// Every member with its stable name.
-    pub const NAMES: [(Self, &'static str); 9] = [
+    pub const NAMES: [(Self, &'static str); 10] = [
         (Self::INTERFACE_MISSING, "interface_missing"),
         (Self::INTERFACE_DOWN, "interface_down"),
         (Self::ADDRESS_INTERFACE, "address_interface_down"),
@@ -143,6 +148,7 @@ impl Faults {
         (Self::WAITING, "waiting_for_first_result"),
         (Self::NO_PEER, "no_peer"),
         (Self::VMAC, "vmac_unusable"),
+        (Self::NETNS_MISSING, "namespace_missing"),
     ];
 
     /// True when nothing is wrong.
@@ -178,7 +184,9 @@ impl Faults {
     /// The reason to give for a transition into FAULT.
     #[must_use]
     pub const fn reason(self) -> Reason {
-        if self.contains(Self::INTERFACE_MISSING) {
+        if self.contains(Self::NETNS_MISSING) {
+            Reason::NetnsMissing
+        } else if self.contains(Self::INTERFACE_MISSING) {
             Reason::InterfaceMissing
         } else if self.contains(Self::INTERFACE_DOWN) || self.contains(Self::ADDRESS_INTERFACE) {
             Reason::InterfaceDown

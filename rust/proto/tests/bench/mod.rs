@@ -250,7 +250,7 @@ impl Bench {
             memberships: vec![],
             news: vec![],
         };
-        bench.core.begin_resync();
+        bench.core.begin_resync(0);
         bench.core.handle_link(link(true));
         bench.core.handle_address(address(OWN, 24));
         if eth1 {
@@ -260,7 +260,7 @@ impl Bench {
                 ..address("10.1.0.2".parse().unwrap(), 24)
             });
         }
-        bench.core.end_resync(bench.now);
+        bench.core.end_resync(bench.now, 0);
         bench
     }
 
