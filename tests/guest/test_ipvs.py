@@ -1,12 +1,16 @@
-"""Virtual servers on a real IPVS: forwarding methods, failure and return, reload, restart, end."""
+"""Virtual servers on a real IPVS: forwarding methods, reload, restart, repair, end; keepalived as the second opinion."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from keepvip.lab import Keepvipd
+from keepvip.lab import Keepalived, Keepvipd
 
 from .balanced import VIP, Balanced, wait
+
+if TYPE_CHECKING:
+    from keepvip.lab import Daemon
 
 SERVICE = """
 virtual_server 10.0.0.100 80 {{
@@ -41,10 +45,16 @@ def net(network: Balanced, request: pytest.FixtureRequest) -> Iterator[Balanced]
     network.director.network.run("ipvsadm", "-C")
 
 
-def test_nat_from_start_to_end(net: Balanced) -> None:
-    daemon = Keepvipd(net.director, service())
+def started(net: Balanced, text: str, lines: int) -> Keepvipd:
+    """The daemon, its table being there."""
+    daemon = Keepvipd(net.director, text)
     daemon.start()
-    wait(lambda: len(net.table()) == 3, "the table is there")
+    wait(lambda: len(net.table()) == lines, f"{lines} lines in the table")
+    return daemon
+
+
+def test_nat_from_start_to_end(net: Balanced) -> None:
+    daemon = started(net, service(), 3)
     assert net.table() == [
         "-A -t 10.0.0.100:80 -s rr",
         "-a -t 10.0.0.100:80 -r 10.2.0.11:80 -m -w 1",
@@ -55,3 +65,197 @@ def test_nat_from_start_to_end(net: Balanced) -> None:
     assert net.table() == []
     assert net.get(timeout_s=0.5) == "ConnectionRefusedError"
     assert VIP in net.director.addresses("eth0")
+
+
+def test_direct_routing_and_tunnel(net: Balanced) -> None:
+    """The answers go past the director, from servers that hold the address themselves."""
+    for number, node in net.servers.items():
+        node.network.sysctl("net/ipv4/conf/all/arp_ignore", 1)
+        node.network.sysctl("net/ipv4/conf/all/rp_filter", 0)
+        node.network.sysctl("net/ipv4/conf/eth0/rp_filter", 0)
+        node.network.ip(
+            f"link add tun type ipip local 10.2.0.1{number} remote any",
+            "link set tun up",
+            f"address add {VIP}/32 dev lo",
+        )
+        node.network.sysctl("net/ipv4/conf/tun/rp_filter", 0)
+    net.director.network.sysctl("net/ipv4/conf/all/rp_filter", 0)
+    net.director.network.sysctl("net/ipv4/conf/eth1/rp_filter", 0)
+    net.director.network.sysctl("net/ipv4/conf/all/accept_local", 1)
+    net.director.network.sysctl("net/ipv4/conf/eth1/accept_local", 1)
+    try:
+        daemon = started(net, service("DR"), 3)
+        assert [line.split()[5] for line in net.table()[1:]] == ["-g", "-g"]
+        assert net.tally(4) == {"rs1": 2, "rs2": 2}
+        requests = net.director.network.run("ipvsadm", "-Ln", "--stats")
+        assert "10.2.0.11:80" in requests
+        daemon.reload(service("TUN"))
+        wait(lambda: [line.split()[5] for line in net.table()[1:]] == ["-i", "-i"], "the method changes in place")
+        assert net.tally(4) == {"rs1": 2, "rs2": 2}
+        assert daemon.stop() == 0
+    finally:
+        for node in net.servers.values():
+            node.network.ip("link delete tun", f"address delete {VIP}/32 dev lo")
+
+
+def test_a_reload_touches_only_what_differs(net: Balanced) -> None:
+    daemon = started(net, service(), 3)
+    for number in (1, 2):
+        net.director.network.run("ipvsadm", "-e", "-t", f"{VIP}:80", "-r", f"10.2.0.1{number}:80", "-m", "-w", "7")
+    daemon.reload(service(one="weight 3"))
+    one, two = (f"-a -t 10.0.0.100:80 -r 10.2.0.1{number}:80 -m -w {weight}" for number, weight in ((1, 3), (2, 7)))
+    wait(lambda: one in net.table(), "the weight of the configuration")
+    assert two in net.table()  # nobody wrote to this one: it has still what was smuggled in
+    assert "1 change" in daemon.log_text() or "weight" in daemon.log_text()
+
+
+def test_what_somebody_else_changes_is_put_right(net: Balanced) -> None:
+    started(net, service(), 3)
+    mine = net.table()
+    net.director.network.run("ipvsadm", "-D", "-t", f"{VIP}:80")
+    net.director.network.run("ipvsadm", "-A", "-t", f"{VIP}:8080", "-s", "sh")
+    cli(net, "server", "reconcile")
+    wait(lambda: net.table() == sorted([*mine, f"-A -t {VIP}:8080 -s sh"]), "ours is back, the other one untouched")
+    wait(lambda: "had been removed" in log(net), "it says so")
+
+
+def test_a_restart_finds_its_table_and_leaves_no_gap(net: Balanced) -> None:
+    daemon = started(net, service(), 3)
+    assert net.tally(2) == {"rs1": 1, "rs2": 1}
+    daemon.crash()
+    before = net.table()
+    again = Keepvipd(net.director, service(two="weight 4"), name="again", options=("-I",))
+    again.start()
+    wait(lambda: "-a -t 10.0.0.100:80 -r 10.2.0.12:80 -m -w 4" in net.table(), "the change of the new file")
+    assert len(net.table()) == len(before)
+    connections = net.director.network.run("ipvsadm", "-Ln", "--stats").splitlines()[3].split()[2]
+    assert int(connections) >= 2, "the service of before, with its counters"
+    assert again.stop() == 0
+    assert len(net.table()) == 3, "-I leaves it"
+
+
+def cli(net: Balanced, *words: str) -> str:
+    """What the command line says."""
+    import sys
+    from pathlib import Path
+
+    keepvip = str(Path(sys.prefix, "bin", "keepvip"))
+    process = net.director.start([keepvip, *words], log="cli")
+    assert process.wait(20) == 0, process.log_text()
+    return process.log_text()
+
+
+def log(net: Balanced) -> str:
+    return "".join(path.read_text(errors="replace") for path in net.director.directory.glob("*.log"))
+
+
+EVERYTHING = """
+virtual_server_group GROUP {
+  10.0.0.100 8080
+  10.0.0.101-103 8081
+  fwmark 9
+}
+virtual_server_group RANGE {
+  10.0.0.110-112 90
+}
+virtual_server 10.0.0.100 80 {
+  protocol TCP
+  lb_algo sh
+  sh-port
+  lb_kind NAT
+  persistence_timeout 50
+  persistence_granularity 255.255.255.0
+  real_server 10.2.0.11 8080 { weight 3 }
+  real_server 10.2.0.12 80 { weight 0 }
+}
+virtual_server 10.0.0.100 81 {
+  protocol TCP
+  lb_algo mh
+  mh-fallback
+  lb_kind DR
+  sorry_server 10.2.0.12 81
+  real_server 10.2.0.11 81 { uthreshold 20
+   lthreshold 10 }
+}
+virtual_server 10.0.0.100 82 {
+  protocol TCP
+  lb_kind TUN
+  flag-1
+  real_server 10.2.0.11 82 { }
+  real_server 10.2.0.12 82 { lvs_method NAT
+    inhibit_on_failure }
+}
+virtual_server 10.0.0.100 {
+  protocol TCP
+  lb_algo wrr
+  lb_kind NAT
+  real_server 10.2.0.11 { }
+}
+virtual_server 10.0.0.100 53 {
+  protocol UDP
+  lb_algo rr
+  ops
+  lb_kind NAT
+  real_server 10.2.0.11 53 { }
+}
+virtual_server 10.0.0.100 99 {
+  protocol SCTP
+  lb_algo lc
+  lb_kind NAT
+  real_server 10.2.0.11 99 { }
+}
+virtual_server fwmark 7 {
+  lb_algo wlc
+  lb_kind DR
+  persistence_timeout 60
+  real_server 10.2.0.11 0 { weight 5 }
+}
+virtual_server fwmark 8 {
+  ip_family inet6
+  lb_algo nq
+  lb_kind NAT
+  real_server fd02::11 0 { }
+}
+virtual_server group GROUP {
+  protocol TCP
+  lb_algo sed
+  lb_kind DR
+  real_server 10.2.0.11 80 { }
+}
+virtual_server group RANGE {
+  protocol TCP
+  lb_algo rr
+  lb_kind NAT
+  real_server 10.2.0.11 80 { }
+  real_server 10.2.0.12 81 { }
+}
+virtual_server fd00::100 80 {
+  protocol TCP
+  lb_algo rr
+  lb_kind NAT
+  persistence_timeout 50
+  persistence_granularity 64
+  sorry_server fd02::12 80
+  sorry_server_inhibit
+  real_server fd02::11 80 { }
+}
+virtual_server 10.0.0.100 84 {
+  protocol TCP
+  lb_algo rr
+  lb_kind TUN
+  real_server fd02::11 84 { }
+}
+"""
+
+
+def test_the_table_is_that_of_keepalived(net: Balanced) -> None:
+    tables = []
+    kinds: list[type[Daemon]] = [Keepalived, Keepvipd]
+    for kind in kinds:
+        daemon = kind(net.director, EVERYTHING, name=kind.kind)
+        daemon.start()
+        wait(lambda: len(net.table()) > 35, "the table is there", 25)
+        tables.append(net.table())
+        assert daemon.stop() == 0
+        assert net.table() == []
+    assert tables[0] == tables[1]

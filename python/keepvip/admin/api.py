@@ -15,7 +15,7 @@ from keepvip.observe import log, text
 from keepvip.observe.journal import HISTORY
 
 if TYPE_CHECKING:
-    from keepvip.admin.model import ConfigView, Health, PlanAnswer, ReloadAnswer, Status, WhyAnswer
+    from keepvip.admin.model import ConfigView, Health, PlanAnswer, ReloadAnswer, ServerAnswer, Status, WhyAnswer
     from keepvip.observe.feed import Feed
 
 __all__ = ["Api", "Subject"]
@@ -30,6 +30,17 @@ class Subject(Protocol):
 
     def status(self) -> Status:
         """Everything at a glance."""
+
+    async def refresh(self) -> None:
+        """Reads anew what `status` takes from the kernel."""
+
+    async def server(
+        self, service: str, server: str, action: str, weight: int | None, for_s: int | None
+    ) -> ServerAnswer:
+        """What an operator wants of a real server. Raises LookupError and ValueError, with a sentence."""
+
+    async def reconcile(self) -> ServerAnswer:
+        """Compares the kernel's IPVS table with what it should be."""
 
     def health(self) -> Health:
         """Only whether all is well."""
@@ -66,6 +77,8 @@ class Api:
             "/v1/config": {"GET": self._config},
             "/v1/plan": {"GET": self._plan},
             "/v1/reload": {"POST": self._reload},
+            "/v1/server": {"POST": self._server},
+            "/v1/reconcile": {"POST": self._reconcile},
             "/v1/log": {"GET": self._log_levels, "POST": self._set_log_level},
         }
 
@@ -83,6 +96,7 @@ class Api:
             return _error(error)
 
     async def _status(self, _request: Request) -> Response:
+        await self._subject.refresh()
         return json_response(self._subject.status())
 
     async def _health(self, _request: Request) -> Response:
@@ -101,6 +115,25 @@ class Api:
     async def _reload(self, _request: Request) -> Response:
         answer = await self._subject.reload()
         return json_response(answer, HTTPStatus.OK if answer.ok else HTTPStatus.CONFLICT)
+
+    async def _server(self, request: Request) -> Response:
+        query = request.query
+        try:
+            answer = await self._subject.server(
+                query.get("service", ""),
+                query.get("server", ""),
+                query.get("action", ""),
+                request.number("weight", None),
+                request.number("for_s", None),
+            )
+        except LookupError as error:
+            raise HttpError(HTTPStatus.NOT_FOUND, str(error.args[0])) from error
+        except ValueError as error:
+            raise HttpError(HTTPStatus.BAD_REQUEST, str(error)) from error
+        return json_response(answer)
+
+    async def _reconcile(self, _request: Request) -> Response:
+        return json_response(await self._subject.reconcile())
 
     async def _log_levels(self, _request: Request) -> Response:
         return json_response(log.levels())

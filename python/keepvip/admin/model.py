@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from keepvip.admin.model_service import ServicesView  # noqa: TC001  (msgspec resolves annotations at run time)
 from keepvip.event import TrackedStatus  # noqa: TC001  (msgspec resolves annotations at run time)
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "LogView",
     "PlanAnswer",
     "ReloadAnswer",
+    "ServerAnswer",
     "Status",
     "TransitionView",
     "WhyAnswer",
@@ -151,6 +153,7 @@ class Status(_Answer, frozen=True, kw_only=True):
     """Scripts and mails since the start, by what became of them."""
     groups: list[GroupView]
     instances: list[InstanceView]
+    services: ServicesView
     tracked: list[TrackedStatus]
     """Everything that instances track, interfaces apart."""
 
@@ -196,6 +199,12 @@ class ReloadAnswer(_Answer, frozen=True, kw_only=True):
     warnings: int
     diagnostics: list[dict[str, Any]]
     took_ms: float
+
+
+class ServerAnswer(_Answer, frozen=True, kw_only=True):
+    """POST /v1/server, POST /v1/reconcile: what was done."""
+
+    message: str
 
 
 class PlanAnswer(_Answer, frozen=True, kw_only=True):

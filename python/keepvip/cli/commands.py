@@ -15,11 +15,12 @@ __all__ = ["cli", "main"]
 
 _COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("", "Run the daemon in the foreground (`keepvip run --help`)."),
-    "status": ("keepvip.cli.status:status", "Show all virtual routers and whether they are well."),
+    "status": ("keepvip.cli.status:status", "Show all virtual routers and servers, and whether they are well."),
     "why": ("keepvip.cli.why:why", "Explain the last transitions of an instance or sync group."),
     "events": ("keepvip.cli.events:events", "Show what happened; --follow goes on."),
     "reload": ("keepvip.cli.reload:reload", "Read the configuration again and carry out the difference."),
     "plan": ("keepvip.cli.plan:plan", "Show what a reload would do, or how one file differs from another."),
+    "server": ("keepvip.cli.server:server", "Drain, disable, enable or weigh a real server, while the daemon runs."),
     "log": ("keepvip.cli.log:log", "Show or change what is logged, while the daemon runs."),
     "check": ("keepvip.cli.check:check", "Check a configuration file, or two nodes' files against each other."),
     "simulate": ("keepvip.cli.simulate:simulate", "Play with the files of all nodes: would it fail over?"),

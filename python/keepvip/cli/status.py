@@ -23,7 +23,7 @@ _STYLES = {"MASTER": "bold green", "BACKUP": "cyan", "FAULT": "bold red", "MIXED
 @click.option("--json", "as_json", is_flag=True, help="Everything as JSON, for programs.")
 @socket_option
 def status(socket: str | None, *, as_json: bool) -> int:
-    """Show all virtual routers and whether they are well.
+    """Show all virtual routers and virtual servers, and whether they are well.
 
     Exit status: 0 all is well, 1 something is wrong, 3 no daemon answers.
     """
@@ -39,12 +39,17 @@ def _show(answer: dict[str, Any]) -> None:
     screen = console()
     now_ns = answer["daemon"]["now_ns"]
     _show_head(screen, answer, now_ns)
+    services = answer["services"]["services"]
     if answer["instances"]:
         screen.print(_table(answer["instances"], now_ns))
-    else:
+    elif not services:
         screen.print("No virtual routers are configured.")
     if answer["tracked"]:
         screen.print(_tracked_table(answer["tracked"], now_ns))
+    if services:
+        from keepvip.cli.status_services import services_table  # noqa: PLC0415
+
+        screen.print(services_table(services, now_ns))
     for problem in answer["health"]["problems"]:
         screen.print(f"[bold red]![/] {_plain(problem)}")
     if answer["health"]["ok"]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from keepvip import __version__
-from keepvip.admin import views
+from keepvip.admin import service_views, views
 from keepvip.admin.model import (
     ConfigView,
     DaemonView,
@@ -21,6 +21,7 @@ from keepvip.admin.model import (
     LoopView,
     PlanAnswer,
     ReloadAnswer,
+    ServerAnswer,
     Status,
     WhyAnswer,
 )
@@ -30,6 +31,7 @@ from keepvip.daemon.reload import plural
 
 if TYPE_CHECKING:
     from keepvip.daemon.service import Service
+    from keepvip.daemon.services import Statistics
     from keepvip.event import EngineSnapshot
 
 __all__ = ["Answers"]
@@ -41,6 +43,21 @@ class Answers:
     def __init__(self, service: Service) -> None:
         self._service = service
         self.feed = service.feed
+        self._statistics: Statistics = {}
+
+    async def refresh(self) -> None:
+        """The kernel's counters, read beside the event loop."""
+        self._statistics = await self._service.services.statistics()
+
+    async def server(
+        self, service: str, server: str, action: str, weight: int | None, for_s: int | None
+    ) -> ServerAnswer:
+        """POST /v1/server"""
+        return ServerAnswer(message=await self._service.services.operate(service, server, action, weight, for_s))
+
+    async def reconcile(self) -> ServerAnswer:
+        """POST /v1/reconcile"""
+        return ServerAnswer(message=await self._service.services.reconcile())
 
     def status(self) -> Status:
         """GET /v1/status"""
@@ -79,6 +96,7 @@ class Answers:
             groups=views.groups(snapshot, service.config),
             instances=views.instances(snapshot, service.config, service.journal),
             tracked=service.trackers.status(),
+            services=service_views.view(service.services.balancer, self._statistics),
         )
 
     def health(self) -> Health:
@@ -142,6 +160,7 @@ class Answers:
 
     def _health(self, snapshot: EngineSnapshot, now_ns: int) -> Health:
         problems = views.problems(snapshot, now_ns)
+        problems += service_views.problems(self._service.services.balancer)
         if not self._service.engine.alive():
             problems.insert(0, "the engine does not answer")
         if self._service.reloader.stale:

@@ -7,18 +7,24 @@ and notifications.
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from keepvip.event import State, Transition
+from keepvip.ipvs.override import Override
+from keepvip.script.offload import off_loop
 from keepvip.service_event import CheckMail, QuorumChange, ServerChange, WeightChange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from keepvip import _ipvs_abi as abi
     from keepvip.config.model import Config
     from keepvip.event import Event
     from keepvip.ipvs.balancer import Balancer, CheckersPort
     from keepvip.service_event import CheckResult, ServiceEvent
+
+    Statistics = Mapping[abi.ServiceKey, tuple[abi.ServiceRecord, list[abi.DestinationRecord]]]
 
 __all__ = ["Services", "sentence"]
 
@@ -56,6 +62,55 @@ class Services:
         """What virtual routers do matters to the sync daemon that follows one."""
         if self.balancer is not None and isinstance(event, Transition):
             self.balancer.router(event.instance, master=event.new is State.MASTER)
+
+    async def statistics(self) -> Statistics:
+        """The kernel's counters of all services, read beside the event loop."""
+        if self.balancer is None:
+            return {}
+        worker = self.balancer.worker
+        return await off_loop(worker.statistics, name="ipvs statistics")
+
+    async def operate(self, service: str, server: str, action: str, weight: int | None, for_s: int | None) -> str:
+        """Carries out what an operator wants of a real server; says what was done.
+
+        Raises LookupError for an unknown server, ValueError for a wish that makes no sense.
+        """
+        balancer = self.balancer
+        if balancer is None:
+            raise LookupError("there are no virtual servers")
+        service_key, server_key = balancer.find(service, server)
+        until = None if for_s is None else time.time() + for_s
+        match action:
+            case "drain":
+                wish: Override | None = Override(kind="drain", weight=0, until=until)
+            case "disable":
+                wish = Override(kind="disable", until=until)
+            case "weight" if weight is not None and weight < 1 << 31:
+                wish = Override(kind="weight", weight=weight, until=until)
+            case "enable":
+                wish = None
+            case _:
+                raise ValueError("the action is drain, disable, enable, or weight with a weight of 0..2147483647")
+        balancer.override(service_key, server_key, wish)
+        await balancer.settled()
+        name = f"{balancer.pool.services[service_key].servers[server_key].spec.name} of {service}"
+        if wish is None:
+            return f"{name}: configuration and checks decide again"
+        limit = f" for {for_s} s" if for_s is not None else ""
+        return f"{name}: {wish.text}{limit}"
+
+    async def reconcile(self) -> str:
+        """Looks at the kernel's table now; says what was put right."""
+        balancer = self.balancer
+        if balancer is None:
+            raise LookupError("there are no virtual servers")
+        before = balancer.repairs
+        balancer.reconcile()
+        await balancer.settled()
+        if balancer.errors:
+            return f"the IPVS table is not as it should be: {'; '.join(balancer.errors)}"
+        count = balancer.repairs - before
+        return "the IPVS table is as it should be" if not count else f"{count} changes of somebody else put right"
 
     async def stop(self, *, remove: bool) -> None:
         """The end of all services; they stay in the kernel unless they are to be removed."""

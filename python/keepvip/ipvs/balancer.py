@@ -260,6 +260,27 @@ class Balancer:
             log.info("The IPVS table is as it should be again")
         self.errors = report.errors
 
+    def find(self, service: str, server: str) -> tuple[ServiceKey, ServerKey]:
+        """Who is meant: by the name that is shown, or by ADDRESS:PORT, or ADDRESS alone if that is clear.
+
+        Raises LookupError with a sentence.
+        """
+        states = {key: state for key, state in self.pool.services.items() if _means(service, state.spec.name)}
+        if len(states) != 1:
+            known = ", ".join(state.spec.name for state in self.pool.services.values())
+            raise LookupError(
+                f"{'no' if not states else 'more than one'} virtual server is meant by {service!r}: {known}"
+            )
+        key, state = next(iter(states.items()))
+        found = [at for at, one in state.servers.items() if _means(server, one.spec.name)]
+        if len(found) != 1:
+            known = ", ".join(one.spec.name for one in state.servers.values())
+            raise LookupError(
+                f"{'no' if not found else 'more than one'} real server of {state.spec.name} is meant by"
+                f" {server!r}: {known}"
+            )
+        return key, found[0]
+
     async def settled(self) -> None:
         """Waits until the kernel has everything and everybody was told."""
         if self._task is not None:
@@ -293,6 +314,17 @@ class Balancer:
             log.error("IPVS at the end: %s", complaint)
         for event in (*self._events, *self.pool.stop()):
             self._publish(event)
+
+
+def _means(text: str, name: str) -> bool:
+    """Whether a name such as `[10.0.0.1]:tcp:80` is meant by a text."""
+    head, _, rest = name.rpartition("]:")
+    host = head.removeprefix("[")
+    protocol, _, port = rest.rpartition(":")
+    short = {name, f"fwmark {name.removeprefix('FWM ')}" if name.startswith("FWM ") else name}
+    if host:
+        short |= {host, f"{host}:{port}", f"[{host}]:{port}", f"{host}:{protocol}:{port}"}
+    return text in short
 
 
 _WORDS = {True: ("on this host", "go on"), False: ("not on this host", "rest")}
