@@ -1,4 +1,4 @@
-"""Virtual servers on a real IPVS: forwarding methods, reload, restart, repair, end; keepalived as the second opinion."""
+"""Virtual servers on a real IPVS: forwarding, reload, restart, repair, end; keepalived as the second opinion."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING

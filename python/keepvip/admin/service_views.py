@@ -44,9 +44,11 @@ def problems(balancer: Balancer | None) -> list[str]:
         if not state.quorum_up:
             sorry = ", the sorry server has taken over" if state.sorry_active else ""
             found.append(f"{name} has no quorum: weight {state.live_weight} of {state.spec.quorum}{sorry}")
-        for server in state.servers.values():
-            if not server.alive:
-                found.append(f"{server.spec.name} of {name} is down: {server.why_down}")
+        found += [
+            f"{server.spec.name} of {name} is down: {server.why_down}"
+            for server in state.servers.values()
+            if not server.alive
+        ]
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,19 +18,19 @@ __all__ = ["server"]
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 
 
-class _Span(click.ParamType):
+def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
     """A length of time: 90, 90s, 10m, 2h."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d{1,9})(s|m|min|h|d)?", value)
+    if match is None or not int(match[1]):
+        raise click.BadParameter(f"{value!r} is no length of time: write 90s, 10m or 2h")
+    return int(match[1]) * _UNITS[match[2] or ""]
 
-    name = "TIME"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Seconds."""
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"(\d{1,9})(s|m|min|h|d)?", value)
-        if match is None or not int(match[1]):
-            self.fail(f"{value!r} is no length of time: write 90s, 10m or 2h", param, ctx)
-        return int(match[1]) * _UNITS[match[2] or ""]
+_FOR = click.option(
+    "--for", "for_s", metavar="TIME", callback=_seconds, help="Take it back after this time: 90s, 10m, 2h."
+)
 
 
 @click.group()
@@ -45,7 +45,7 @@ def server() -> None:
 def _command(function: Callable[..., None]) -> Callable[..., None]:
     for option in (
         socket_option,
-        click.option("--for", "for_s", type=_Span(), help="Take it back after this time: 90s, 10m, 2h."),
+        _FOR,
         click.argument("rs"),
         click.argument("vs"),
     ):
@@ -80,7 +80,7 @@ def enable(vs: str, rs: str, socket: str | None) -> None:
 @click.argument("vs")
 @click.argument("rs")
 @click.argument("weight", type=click.IntRange(0, 2_147_483_647))
-@click.option("--for", "for_s", type=_Span(), help="Take it back after this time: 90s, 10m, 2h.")
+@_FOR
 @socket_option
 def weight(vs: str, rs: str, weight: int, for_s: int | None, socket: str | None) -> None:
     """Another weight than the configuration's."""
@@ -95,7 +95,7 @@ def reconcile(socket: str | None) -> None:
 
 
 def _ask(socket: str | None, service: str, server: str, action: str, for_s: int | None, **more: int) -> None:
-    query: dict[str, str | int] = {"service": service, "server": server, "action": action, **more}
     if for_s is not None:
-        query["for_s"] = for_s
-    click.echo(AdminClient(socket).post("/v1/server", **query)["message"])
+        more["for_s"] = for_s
+    answer = AdminClient(socket).post("/v1/server", service=service, server=server, action=action, **more)  # type: ignore[arg-type]
+    click.echo(answer["message"])

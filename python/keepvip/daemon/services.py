@@ -10,7 +10,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from keepvip.event import State, Transition
+from keepvip.event import State, Tracked, Transition
 from keepvip.ipvs.override import Override
 from keepvip.script.offload import off_loop
 from keepvip.service_event import CheckMail, QuorumChange, ServerChange, WeightChange
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from keepvip import _ipvs_abi as abi
+    from keepvip.check import Checkers
     from keepvip.config.model import Config
     from keepvip.event import Event
-    from keepvip.ipvs.balancer import Balancer, CheckersPort
+    from keepvip.ipvs.balancer import Balancer
     from keepvip.service_event import CheckResult, ServiceEvent
 
     Statistics = Mapping[abi.ServiceKey, tuple[abi.ServiceRecord, list[abi.DestinationRecord]]]
@@ -46,7 +47,7 @@ class Services:
         self._notify = notify
         self._tell = tell
         self._file_value = file_value
-        self._checkers: CheckersPort | None = None
+        self._checkers: Checkers | None = None
 
     def configure(self, config: Config) -> None:
         """Takes over a configuration, the first one or a new one."""
@@ -59,9 +60,11 @@ class Services:
         self.balancer.configure(config)
 
     def see(self, event: Event) -> None:
-        """What virtual routers do matters to the sync daemon that follows one."""
+        """What virtual routers do matters to the sync daemon that follows one, tracked files to checks of them."""
         if self.balancer is not None and isinstance(event, Transition):
             self.balancer.router(event.instance, master=event.new is State.MASTER)
+        elif self._checkers is not None and isinstance(event, Tracked) and event.what == "file":
+            self._checkers.file_changed(event.name, event.value)
 
     async def statistics(self) -> Statistics:
         """The kernel's counters of all services, read beside the event loop."""
@@ -117,14 +120,10 @@ class Services:
         if self.balancer is not None:
             await self.balancer.stop(remove=remove)
 
-    def _make_checkers(self, report: Callable[[Sequence[CheckResult]], None]) -> CheckersPort | None:
-        from keepvip import check  # noqa: PLC0415  (only with checks)
+    def _make_checkers(self, report: Callable[[Sequence[CheckResult]], None]) -> Checkers:
+        from keepvip.check import Checkers  # noqa: PLC0415  (only with checks)
 
-        make = getattr(check, "Checkers", None)
-        if make is None:
-            log.error("Nothing checks the real servers: they count as up")
-            return None
-        self._checkers = make(report, file_value=self._file_value)
+        self._checkers = Checkers(report, file_value=self._file_value)
         return self._checkers
 
     def _publish(self, event: ServiceEvent) -> None:

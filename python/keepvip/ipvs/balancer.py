@@ -59,7 +59,7 @@ class Balancer:
         self,
         publish: Callable[[ServiceEvent], None],
         *,
-        make_checkers: Callable[[Callable[[Sequence[CheckResult]], None]], CheckersPort | None],
+        make_checkers: Callable[[Callable[[Sequence[CheckResult]], None]], CheckersPort],
         worker: Worker | None = None,
         reconcile_s: float = RECONCILE_S,
     ) -> None:
