@@ -24,9 +24,11 @@ from keepvip.admin.model import (
     LoopView,
     PlanAnswer,
     ReloadAnswer,
+    ServerAnswer,
     Status,
     WhyAnswer,
 )
+from keepvip.admin.model_service import ServicesView
 from keepvip.admin.server import MAX_CONNECTIONS, AdminServer, SocketInUseError
 from keepvip.config.model import Config, SyncGroup, Unicast, UnicastPeer, VirtualAddress, VrrpInstance
 from keepvip.event import Notice, State, TrackedStatus
@@ -65,6 +67,8 @@ class FakeSubject:
         self.reload_ok = True
         self.broken = False
         self.tracked: list[TrackedStatus] = []
+        self.services = ServicesView()
+        self.refreshed = 0
 
     def status(self) -> Status:
         if self.broken:
@@ -84,7 +88,23 @@ class FakeSubject:
             groups=views.groups(self.snapshot, CONFIG),
             instances=views.instances(self.snapshot, CONFIG, self.journal),
             tracked=self.tracked,
+            services=self.services,
         )  # fmt: skip
+
+    async def refresh(self) -> None:
+        self.refreshed += 1
+
+    async def server(
+        self, service: str, server: str, action: str, weight: int | None, for_s: int | None
+    ) -> ServerAnswer:
+        if service != "VS":
+            raise LookupError("no such service")
+        if action == "weight" and weight is None:
+            raise ValueError("which weight")
+        return ServerAnswer(message=f"{service} {server} {action} {weight} {for_s}")
+
+    async def reconcile(self) -> ServerAnswer:
+        return ServerAnswer(message="as it should be")
 
     def health(self) -> Health:
         problems = views.problems(self.snapshot, 0)
@@ -161,6 +181,20 @@ async def test_status(server: AdminServer, subject: FakeSubject) -> None:
     assert first["next_deadline_in_us"] == 1_000_000
     assert answer["groups"] == [{"name": "VG1", "state": "MASTER", "members": ["VI_1", "VI_2"]}]
     assert answer["health"] == {"ok": True, "problems": []}
+    assert subject.refreshed == 1  # the counters of IPVS are those of now
+
+
+async def test_operators_change_servers(server: AdminServer) -> None:
+    post = AdminClient(str(server.path)).post
+    said = await asyncio.to_thread(
+        post, "/v1/server", service="VS", server="[10.0.0.11]:tcp:80", action="weight", weight=3, for_s=60
+    )  # type: ignore[call-arg]
+    assert said == {"message": "VS [10.0.0.11]:tcp:80 weight 3 60"}
+    assert (await asyncio.to_thread(post, "/v1/reconcile")) == {"message": "as it should be"}
+    with pytest.raises(AnswerError, match="no such service"):
+        await asyncio.to_thread(post, "/v1/server", service="other", server="x", action="drain")
+    with pytest.raises(AnswerError, match="which weight"):
+        await asyncio.to_thread(post, "/v1/server", service="VS", server="x", action="weight")
 
 
 async def test_health_names_the_problem(server: AdminServer, subject: FakeSubject) -> None:
