@@ -36,7 +36,7 @@ def build_addresses(ctx: Context, setting: Setting | None) -> tuple[list[Placed]
     """The usable entries of all blocks of one keyword, in order; True if an entry must not be left to its own.
 
     The second value says that an entry asks for something that is not supported and without which the instance would
-    behave wrongly (`use_vmac`).
+    behave wrongly.
     """
     found: list[Placed] = []
     refuses = False
@@ -72,7 +72,8 @@ def _simple(node: Node) -> VirtualAddress | None:
 
 def _entry(ctx: Context, node: Node) -> tuple[VirtualAddress | None, bool]:
     built, options = build_entry(ctx, node, VIRTUAL_ADDRESSES.keywords)
-    return built, built is not None and "use_vmac" in options
+    refuses = any(VIRTUAL_ADDRESSES.keywords[name].support.refuses for name in options)
+    return built, built is not None and refuses
 
 
 def build_entry(

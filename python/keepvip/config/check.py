@@ -283,7 +283,8 @@ def _address_off_subnet(lint: Lint) -> None:
 def _source_not_here(lint: Lint) -> None:
     for instance in lint.config.instances:
         network = lint.network(instance)
-        if instance.source is None or network is None:
+        own = instance.vmac is not None and instance.source == instance.vmac.address
+        if instance.source is None or network is None or own:
             continue
         addresses = network.addresses
         where = instance.interface or "this host"

@@ -38,6 +38,11 @@ class Vmac(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     prefix_len: int = 0
 
     @property
+    def makes_own_address(self) -> bool:
+        """The kernel gives it the link-local address that it sends from."""
+        return self.kind == "ipvlan" and self.ipv6 and self.address is None
+
+    @property
     def key(self) -> VmacKey:
         """Wishes with the same key are served by one link."""
         return (self.kind, self.parent, self.mac or self.name or str(self.vrid))

@@ -26,7 +26,7 @@ __all__ = ["FieldChange", "GroupChange", "InstanceChange", "Plan", "plan"]
 _SECRET = frozenset({"authentication", "auth_hmac"})
 _ADDRESS_FIELDS = frozenset({"addresses", "excluded"})
 _ROUTING_FIELDS = frozenset({"routes", "rules"})
-_LONG = frozenset({"tracks"})
+_LONG = frozenset({"tracks", "address_vmacs"})
 
 
 class FieldChange(msgspec.Struct, frozen=True, kw_only=True):

@@ -215,7 +215,7 @@ def _run_engine(start: _Start, launch: background.Launch, messages: list[str], r
     except OSError as error:
         needed = " (it needs root, or CAP_NET_ADMIN and CAP_NET_RAW)" if isinstance(error, PermissionError) else ""
         raise _StartRefusedError(_os_status(error), f"the engine cannot start: {_strerror(error)}{needed}") from error
-    own_links = OwnLinks()
+    own_links = OwnLinks(engine.filter_vmac)
     try:
         try:
             refused = netns.make_room(len(start.config.namespaces))

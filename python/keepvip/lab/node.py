@@ -68,6 +68,12 @@ class Node:
         self.network.ip(f"link delete dev {interface}")
         self.lans.pop(interface).forget(self, interface)
 
+    def delete_links(self, *, keep: set[str]) -> None:
+        """Remove what a killed daemon has left behind: every interface that is not named."""
+        with self.network.entered():
+            left = {name for _, name in socket.if_nameindex()} - keep
+        self.network.ip(*(f"link delete dev {name}" for name in sorted(left)))
+
     def link(self, interface: str, *, up: bool) -> None:
         """Administrative state of an interface."""
         self.network.ip(f"link set dev {interface} {'up' if up else 'down'}")

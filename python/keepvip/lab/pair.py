@@ -101,6 +101,7 @@ class Pair:
                     for interface, address in sorted(base - now)
                 ),
             )
+            node.delete_links(keep={"lo", "eth0", "eth1"})
             node.empty_run_directory()
         self.tap.forget()
 

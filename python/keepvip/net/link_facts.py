@@ -53,6 +53,7 @@ ADDRESS_BODY: Final = struct.Struct("=BBBBI")
 IPV4_SETTINGS: Final = {
     "rp_filter": 8,
     "arp_filter": 13,
+    "arp_announce": 18,
     "arp_ignore": 19,
     "promote_secondaries": 20,
     "accept_local": 23,

@@ -7,7 +7,7 @@ import logging
 import os
 import random
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -33,6 +33,13 @@ _GROUPS = range(0x4B56_0000, 0x4B57_0000)
 _RTMGRP_LINK = 0x1
 _RTMGRP_IPV6_IFADDR = 0x100
 _NEWS = 65536
+
+
+class FilterVmac(Protocol):
+    """Has the packet filter know a macvlan."""
+
+    def __call__(self, *, index: int, parent: int, family: int, there: bool) -> None:
+        """Raises RuntimeError when it takes nothing."""
 
 
 class OwnLink(msgspec.Struct, frozen=True, gc=False):
@@ -61,7 +68,11 @@ class OwnLinks:
     `prepare` before the engine is told of a configuration, `settle` some time after it; `watch` for the time between.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, filter_vmac: FilterVmac | None = None) -> None:
+        """`filter_vmac`: see `keepvip.engine.Engine.filter_vmac`."""
+        self._filter = filter_vmac
+        self._filtered: set[tuple[int, int, int]] = set()
+        """What it was told: index of a link, of its parent, family."""
         self.names: dict[VmacKey, str] = {}
         """What each link is called; also of those that could not be made."""
         self._wanted: dict[VmacKey, Vmac] = {}
@@ -137,6 +148,7 @@ class OwnLinks:
         unused = self._made - set(self.names.values())
         self._delete(self._requests, self._look(), unused)
         self._made -= unused
+        self._tell_filter(self._look())
         if not self._wanted:
             self._restore()
 
@@ -177,40 +189,70 @@ class OwnLinks:
         requests, snapshot = self._open(), self._look()
         settings = self._settings
         assert settings is not None
-        names = vmac_plan.assign_names(self._wanted, snapshot, self.names)
-        self.names = names
+        names = self.names = vmac_plan.assign_names(self._wanted, snapshot, self.names)
         macvlans = {names[key] for key, vmac in self._wanted.items() if vmac.kind == "macvlan" and vmac.family == 4}
         if macvlans:
             settings.move_rp_filter(requests, snapshot, macvlans)
         settings.set_parents(requests, snapshot, vmac_plan.parent_settings(self._wanted.values()))
-        made, todo = [], []
-        for key, vmac in self._wanted.items():
-            steps = vmac_plan.steps(vmac, names[key], snapshot, adopt=key in fresh)
-            if steps and names[key] not in snapshot.by_name:
-                made.append(names[key])
-            todo += steps
-        failed = self._carry_out(requests, todo)
-        made = [name for name in made if not any(f"make {name} on " in what for what in failed)]
-        for key, vmac in self._wanted.items():
-            link = snapshot.by_name.get(names[key])
-            wrong = link is None or link.ipv6_disabled is vmac.ipv6
-            if (names[key] in made or (key in fresh and link is not None)) and wrong and vmac.kind == "macvlan":
-                settings.set_ipv6(names[key], disabled=not vmac.ipv6)
-        ups = [
-            vmac_plan.Step(f"set {names[key]} up", link_request.bring_up(names[key]))
-            for key in self._wanted
-            if vmac_plan.needs_up(names[key], snapshot, made=names[key] in made, adopt=key in fresh)
+        made = self._make(requests, snapshot)
+        if made:
+            snapshot = self._look()
+        self._made |= {name for name in names.values() if name in snapshot.by_name}
+        self._tell_filter(snapshot)
+        new = [key for key in self._wanted if (key in fresh or names[key] in made) and names[key] in snapshot.by_name]
+        todo = [
+            step
+            for key, vmac in self._wanted.items()
+            for step in vmac_plan.steps(vmac, names[key], snapshot, adopt=key in new)
         ]
+        self._carry_out(requests, todo)
+        for key in new:
+            vmac, link = self._wanted[key], snapshot.by_name[names[key]]
+            if link.ipv6_disabled is vmac.ipv6:
+                settings.set_ipv6(link.name, disabled=not vmac.ipv6)
+        down = [names[key] for key in new if not snapshot.by_name[names[key]].up]
+        ups = [vmac_plan.Step(f"set {name} up", link_request.bring_up(name)) for name in down]
         self._carry_out(requests, ups)
-        self._made |= {name for name in names.values() if name in snapshot.by_name} | set(made)
         if todo or ups:
             snapshot = self._look()
-            self._check(snapshot, {key for key in self._wanted if names[key] in made or key in fresh})
+            self._check(snapshot, new)
         addresses = [
             step for key, vmac in self._wanted.items() for step in vmac_plan.address_steps(vmac, names[key], snapshot)
         ]
         self._carry_out(requests, addresses)
         return made
+
+    def _make(self, requests: Requests, snapshot: Snapshot) -> list[str]:
+        """Makes the links that are missing and have a parent; names of those that could be made."""
+        from keepvip.net import link_request, vmac_plan  # noqa: PLC0415
+
+        missing = {}
+        for key, vmac in self._wanted.items():
+            name, parent = self.names[key], snapshot.by_name.get(vmac.parent)
+            if name not in snapshot.by_name and parent is not None:
+                request = link_request.make(name, vmac, parent.index)
+                missing[name] = vmac_plan.Step(f"make {name} on {vmac.parent}", request)
+        failed = self._carry_out(requests, missing.values())
+        return [name for name, step in missing.items() if step.what not in failed]
+
+    def _tell_filter(self, snapshot: Snapshot) -> None:
+        """Tells the packet filter of macvlans, before they are up, and of those that are gone."""
+        if self._filter is None:
+            return
+        now: set[tuple[int, int, int]] = set()
+        for key, vmac in self._wanted.items():
+            link, parent = snapshot.by_name.get(self.names[key]), snapshot.by_name.get(vmac.parent)
+            if vmac.kind == "macvlan" and link is not None and parent is not None:
+                families = ({4} if vmac.family == 4 else set()) | ({6} if vmac.ipv6 else set())
+                now |= {(link.index, parent.index, family) for family in families}
+        for there, changed in ((False, self._filtered - now), (True, now - self._filtered)):
+            for index, parent_index, family in sorted(changed):
+                try:
+                    self._filter(index=index, parent=parent_index, family=family, there=there)
+                except RuntimeError as error:
+                    self._complain(f"The packet filter cannot be told of macvlans: {error}")
+                    return
+        self._filtered = now
 
     def _carry_out(self, requests: Requests, steps: Iterable[Step]) -> list[str]:
         """What could not be done; said once."""

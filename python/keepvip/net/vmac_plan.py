@@ -127,53 +127,37 @@ def vmac_settings(vmac: Vmac) -> dict[str, int]:
 
 
 def parent_settings(wanted: Iterable[Vmac]) -> dict[str, dict[str, int]]:
-    """net.ipv4.conf of the interfaces below: they must not answer ARP for what is on the macvlan."""
+    """net.ipv4.conf of the interfaces below: they must not answer ARP for what is on the macvlan.
+
+    Nor ask in its name (`arp_announce`, which keepalived leaves to the administrator): the answer of an address on the
+    macvlan leaves by the interface below, and a question with that address and the other MAC would spoil the
+    neighbours' tables.
+    """
     parents = {vmac.parent for vmac in wanted if vmac.kind == "macvlan" and vmac.family == 4}
-    return {parent: {"arp_ignore": 1, "arp_filter": 1} for parent in sorted(parents)}
+    return {parent: {"arp_ignore": 1, "arp_filter": 1, "arp_announce": 2} for parent in sorted(parents)}
 
 
 def steps(vmac: Vmac, name: str, snapshot: Snapshot, *, adopt: bool) -> list[Step]:
-    """What is to be done for one link, addresses apart. Nothing while its parent does not exist.
+    """What is to be done for a link that exists, addresses apart.
 
     `adopt`: it is wanted since just now, so that a link that is there already is made fit as well; later on, what
     somebody else does to it (takes it down) is a fault and not undone.
     """
-    parent = snapshot.by_name.get(vmac.parent)
-    if parent is None:
-        return []
-    link = snapshot.by_name.get(name)
-    if link is not None and not matches(vmac, link, snapshot):
-        return []  # the name was taken meanwhile; the next look gives it another one
-    found: list[Step] = []
-    if link is None:
-        found.append(Step(f"make {name} on {vmac.parent}", link_request.make(name, vmac, parent.index)))
-    fresh = link is None or adopt
+    parent, link = snapshot.by_name.get(vmac.parent), snapshot.by_name.get(name)
+    if parent is None or link is None or not matches(vmac, link, snapshot):
+        return []  # the name was taken meanwhile: the next look gives it another one
     vrf = snapshot.vrf(parent)
-    group = (parent.group if vmac.group is None else vmac.group) if fresh else None
-    settings = vmac_settings(vmac) if fresh else {}
-    silence = vmac.kind == "macvlan" and fresh
-    if link is not None:
-        settings = {key: value for key, value in settings.items() if link.setting(key) not in {value, None}}
-        group = None if group == link.group else group
-        silence = silence and link.address_generation == 0
-    now = snapshot.vrf(link) if link is not None else 0
-    master = vrf if vrf != now else None
-    if settings or master is not None or group or (group == 0 and link is not None) or silence:
-        found.append(
-            Step(
-                f"configure {name}",
-                link_request.configure(
-                    name, settings=settings, master=master, group=group, no_address_generation=silence
-                ),
-            )
-        )
-    return found
-
-
-def needs_up(name: str, snapshot: Snapshot, *, made: bool, adopt: bool) -> bool:
-    """Whether the link is to be set up."""
-    link = snapshot.by_name.get(name)
-    return made or (adopt and link is not None and not link.up)
+    master = vrf if vrf != snapshot.vrf(link) else None
+    group, settings, silence = None, {}, False
+    if adopt:
+        wanted = parent.group if vmac.group is None else vmac.group
+        group = None if wanted == link.group else wanted
+        settings = {key: value for key, value in vmac_settings(vmac).items() if link.setting(key) not in {value, None}}
+        silence = not vmac.makes_own_address and link.address_generation == 0
+    if not settings and master is None and group is None and not silence:
+        return []
+    request = link_request.configure(name, settings=settings, master=master, group=group, no_address_generation=silence)
+    return [Step(f"configure {name}", request)]
 
 
 def address_steps(vmac: Vmac, name: str, snapshot: Snapshot) -> list[Step]:

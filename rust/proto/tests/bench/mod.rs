@@ -216,6 +216,7 @@ pub(crate) struct Bench {
     pub(crate) events: Vec<Event>,
     pub(crate) ops: Vec<AddressOp>,
     pub(crate) adverts: Vec<Vec<u8>>,
+    pub(crate) advert_interfaces: Vec<IfId>,
     pub(crate) announced: Vec<(Instant, IpAddr)>,
     pub(crate) memberships: Vec<MembershipOp>,
     /// Address operations that the kernel has yet to tell of: it does so after it has answered.
@@ -246,6 +247,7 @@ impl Bench {
             events: vec![],
             ops: vec![],
             adverts: vec![],
+            advert_interfaces: vec![],
             announced: vec![],
             memberships: vec![],
             news: vec![],
@@ -323,6 +325,7 @@ impl Bench {
             .extend(std::iter::from_fn(|| self.core.poll_membership()));
         while let Some(advert) = self.core.poll_advert() {
             self.adverts.push(advert.bytes.to_vec());
+            self.advert_interfaces.push(advert.interface);
         }
         while let Some(op) = self.core.poll_address_op() {
             self.core.handle_address_result(self.now, &op, 0);
