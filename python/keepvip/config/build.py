@@ -113,6 +113,11 @@ def build(
     sessions = build_sessions(ctx, _all(root, "bfd_instance"))
     track_files = {name: (file.weight, file.reverse) for name, file in tracking.known_files.items()}
     services = build_services(ctx, root, msgspec.structs.replace(defaults.services, track_files=track_files))
+    ctx.own_interfaces = frozenset(
+        link.name or f"{link.prefix}.{link.vrid}"
+        for instance in tracking.instances.values()
+        for link in instance.own_links
+    )
     routing = build_routing(
         ctx,
         nodes,

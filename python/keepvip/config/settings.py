@@ -42,7 +42,15 @@ _SCRIPT_TYPES = frozenset({"script", "command", "regex"})
 class Context:
     """What every step of one compilation shares."""
 
-    __slots__ = ("diagnostics", "dynamic_interfaces", "facts", "fatal", "net_namespace", "network")
+    __slots__ = (
+        "diagnostics",
+        "dynamic_interfaces",
+        "facts",
+        "fatal",
+        "net_namespace",
+        "network",
+        "own_interfaces",
+    )
 
     def __init__(self, diagnostics: Diagnostics, facts: HostFacts | None) -> None:
         self.diagnostics = diagnostics
@@ -54,6 +62,8 @@ class Context:
         """The network namespace that the daemon itself is told to enter."""
         self.dynamic_interfaces = False
         """Interfaces need not exist. Known once `global_defs` has been read."""
+        self.own_interfaces: frozenset[str] = frozenset()
+        """Links that keepvip makes itself. Known once the instances have been read."""
         self.fatal = False
         """Something was found with which keepalived would not start: there is no usable configuration."""
 
@@ -74,7 +84,9 @@ class Context:
 
     def interface_exists(self, name: str) -> bool:
         """Whether an interface may be used: it exists, or it need not, or nothing is known about the host."""
-        return self.dynamic_interfaces or self.network is None or name in self.network.interface_names
+        if self.dynamic_interfaces or self.network is None or name in self.own_interfaces:
+            return True
+        return name in self.network.interface_names
 
     def interface_hint(self, name: str) -> str:
         """How a name that does not exist may have been meant."""

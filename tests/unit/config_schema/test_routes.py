@@ -244,3 +244,9 @@ def test_directories_of_names(compiled: Compile) -> None:
     result = compiled(text, host)
     assert result.config is not None
     assert [route.table for route in result.config.instances[0].routes] == [5, 7]
+
+
+def test_a_route_may_go_over_a_link_that_keepvip_makes(compiled: Compile) -> None:
+    result = compiled(file(f"{V4} dev vrrp.5", "10.2.0.0/24 dev vrrp.6", instance="use_vmac"), HOST)
+    assert result.config is not None
+    assert [route.dev for route in result.config.instances[0].routes] == ["vrrp.5"]
