@@ -1,11 +1,11 @@
 """A client, a director and two real servers: client --(front 10.0.0.0/24)-- director --(back 10.2.0.0/24)-- servers."""
 
-import contextlib
 import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -26,7 +26,7 @@ def serve(connection):
     with connection:
         while connection.recv(4096):
             connection.sendall(reply)
-            if len(sys.argv) and not name.startswith("keep"):
+            if not name.startswith("stay"):
                 break
 def listen(address):
     host, _, port = address.rpartition(":")
@@ -66,6 +66,8 @@ class Balanced:
         self.director.network.sysctl("net/ipv6/conf/all/forwarding", 1)
         self.servers: dict[int, Node] = {}
         self.processes: dict[int, LabProcess] = {}
+        self.programs: dict[int, tuple[str, ...]] = {}
+        """What `revive` starts: real server → addresses with ports."""
         for number in (1, 2):
             node = self.lab.node(f"rs{number}")
             node.attach("eth0", back, [f"10.2.0.1{number}/24", f"fd02::1{number}/64"])
@@ -92,6 +94,12 @@ class Balanced:
     def _answers(self, node: Node, port: int) -> bool:
         with node.socket(socket.AF_INET, socket.SOCK_STREAM) as found:
             return found.connect_ex(("127.0.0.1", port)) == 0
+
+    def revive(self) -> None:
+        """Start every program of `programs` that does not run."""
+        for number, addresses in self.programs.items():
+            if number not in self.processes:
+                self.serve(number, *addresses)
 
     def kill(self, number: int) -> None:
         """End the program of a real server: its port refuses connections."""
@@ -126,8 +134,8 @@ class Balanced:
         return sorted(self.director.network.run("ipvsadm", "-Sn").splitlines())
 
 
-@contextlib.contextmanager
-def balanced() -> Iterator[Balanced]:
-    """The network, for as long as it is needed."""
-    with Balanced() as found:
-        yield found
+def keepvip(net: Balanced, *words: str) -> str:
+    """What the command line says on the director."""
+    process = net.director.start([str(Path(sys.prefix, "bin", "keepvip")), *words], log="cli")
+    process.wait(20)
+    return process.log_text()

@@ -7,7 +7,7 @@ import pytest
 
 from keepvip.lab import Keepalived, Keepvipd
 
-from .balanced import VIP, Balanced, wait
+from .balanced import VIP, Balanced, keepvip, wait
 
 if TYPE_CHECKING:
     from keepvip.lab import Daemon
@@ -114,7 +114,7 @@ def test_what_somebody_else_changes_is_put_right(net: Balanced) -> None:
     mine = net.table()
     net.director.network.run("ipvsadm", "-D", "-t", f"{VIP}:80")
     net.director.network.run("ipvsadm", "-A", "-t", f"{VIP}:8080", "-s", "sh")
-    cli(net, "server", "reconcile")
+    keepvip(net, "server", "reconcile")
     wait(lambda: net.table() == sorted([*mine, f"-A -t {VIP}:8080 -s sh"]), "ours is back, the other one untouched")
     wait(lambda: "had been removed" in log(net), "it says so")
 
@@ -132,17 +132,6 @@ def test_a_restart_finds_its_table_and_leaves_no_gap(net: Balanced) -> None:
     assert int(connections) >= 2, "the service of before, with its counters"
     assert again.stop() == 0
     assert len(net.table()) == 3, "-I leaves it"
-
-
-def cli(net: Balanced, *words: str) -> str:
-    """What the command line says."""
-    import sys
-    from pathlib import Path
-
-    keepvip = str(Path(sys.prefix, "bin", "keepvip"))
-    process = net.director.start([keepvip, *words], log="cli")
-    assert process.wait(20) == 0, process.log_text()
-    return process.log_text()
 
 
 def log(net: Balanced) -> str:

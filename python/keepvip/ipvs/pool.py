@@ -139,8 +139,8 @@ class Pool:
         for server in spec.real_servers:
             events += self._new_server(state, server)
         state.quorum_up = state.live_weight >= spec.quorum + spec.hysteresis
-        if not state.quorum_up and spec.sorry is not None:
-            events.append(QuorumChange(service=spec, up=False, weight=state.live_weight, start=True))
+        if state.quorum_up or spec.sorry is not None:  # as keepalived: a quorum that is there from the start is told
+            events.append(QuorumChange(service=spec, up=state.quorum_up, weight=state.live_weight, start=True))
         return events
 
     def _new_server(self, state: ServiceState, spec: RealServer) -> list[ServiceEvent]:
