@@ -70,7 +70,7 @@ def judge(outcome: Outcome, *, dynamic: bool, weight: int) -> Verdict:
     code = outcome.exit_code
     match outcome.ending:
         case Ending.EXITED if code == 0:
-            return good("exit status 0", outcome.took_us)
+            return good("exit status 0", outcome.took_us, weight_delta=0)
         case Ending.EXITED if dynamic and code is not None and code >= 2:
             return good(f"exit status {code}: weight {code - 2}", outcome.took_us, weight_delta=code - 2 - weight)
         case Ending.TIMED_OUT:

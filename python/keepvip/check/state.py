@@ -82,8 +82,8 @@ class PagesState(State):
     def __init__(self, checker: HttpCheck, *, up: bool, first: bool) -> None:
         super().__init__(checker, up=up, first=first)
         self._page = 0
-        self._failed: int | None = None if up or first else 0
-        """The page that took the server down: only this one is looked at until it passes."""
+        self._poll = not up and not first
+        """The page has taken the server down: only this one is looked at until it passes."""
         self._passed_once = not first
         """All pages have passed once: from then on each has its retries."""
 
@@ -105,10 +105,9 @@ class PagesState(State):
         checker = self._http
         hurry = checker.fast_recovery and not (self.up and self._passed_once)
         delay_us = 0 if hurry else checker.delay_loop_us
-        failed, self._failed = self._failed, None
-        if failed is not None and len(checker.urls) > 1:
-            self._page = 0
-            self.failures = 0
+        if self._poll:  # it passes now, and then all pages must, this one too: even a single page is looked at twice
+            self._poll = False
+            self._page = self.failures = 0
             return Step(delay_us, decided=False, changed=False)
         self._page += 1
         if self._page < len(checker.urls):
@@ -126,7 +125,7 @@ class PagesState(State):
             return Step(checker.delay_before_retry_us, decided=False, changed=False)
         changed = self.up
         self.up, self.ran, self.failures = False, True, 0
-        self._failed = self._page
+        self._poll = True
         return Step(max(checker.delay_before_retry_us, checker.delay_loop_us), decided=True, changed=changed)
 
 

@@ -278,12 +278,14 @@ async def test_exit_statuses_and_dynamic_weight(pool: Pool, tmp_path: Path) -> N
     await pool.until(lambda: [(r.up, r.weight_delta) for r in heard] == [(True, 0)])
     status.write_text("17")
     await pool.until(lambda: (heard[-1].up, heard[-1].weight_delta) == (True, 5))
+    status.write_text("0")
+    await pool.until(lambda: (heard[-1].up, heard[-1].weight_delta) == (True, 0))
     status.write_text("1")
     await pool.until(lambda: (heard[-1].up, heard[-1].weight_delta) == (False, 0))
     assert heard[-1].mail == "=> MISC CHECK failed on service <="
     status.write_text("2")
     await pool.until(lambda: (heard[-1].up, heard[-1].weight_delta) == (True, -10))
-    assert len(heard) == 4
+    assert len(heard) == 5
 
 
 async def test_without_dynamic_everything_but_0_is_a_failure(pool: Pool, tmp_path: Path) -> None:

@@ -92,7 +92,8 @@ def test_smtp_has_its_retries_from_the_start_and_in_every_round() -> None:
 def test_one_page() -> None:
     assert play(fresh(http()), "-") == [("down", LOOP)]
     assert play(fresh(http()), "+---") == [("up", LOOP), ("up", RETRY), ("up", RETRY), ("down", LOOP)]
-    assert play(fresh(http()), "-+") == [("down", LOOP), ("up", LOOP)]
+    # The failed page passes, and then all pages have to, which is this one again (as keepalived 2.2.7 does it).
+    assert play(fresh(http()), "-++") == [("down", LOOP), ("down", LOOP), ("up", LOOP)]
 
 
 def test_the_poll_of_a_failed_page_is_not_faster_than_its_retries() -> None:
@@ -126,6 +127,13 @@ def test_before_the_first_complete_pass_no_page_has_retries() -> None:
 def test_retries_are_counted_for_each_page() -> None:
     state = fresh(http(2))
     assert [up for up, _ in play(state, "++--+--+---")] == ["up"] * 10 + ["down"]
+
+
+def test_the_first_page_is_looked_at_twice_too() -> None:
+    state = fresh(http(3, retry=0))
+    play(state, "+++-")
+    assert pages(state, "-++++") == "00012"
+    assert state.up
 
 
 def test_a_failed_page_is_polled_alone_and_then_all_must_pass() -> None:
@@ -164,5 +172,7 @@ def test_pages_stay_in_range_and_up_means_a_whole_pass(results: str, count: int,
 @pytest.mark.parametrize("make", [tcp, http, smtp])
 def test_changed_is_told_once(make: Any) -> None:
     state = fresh(make(retry=0))
-    changes = [state.take(ok=result == "+").changed for result in "+--++-"]
-    assert changes == [False, True, False, True, False, True]
+    changes = [state.take(ok=result == "+").changed for result in "+--+++-"]
+    # A page has to pass twice.
+    ups = [False, True, False] if make is http else [True, False, False]
+    assert changes == [False, True, False, *ups, True]
