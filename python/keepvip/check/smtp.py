@@ -11,14 +11,16 @@ if TYPE_CHECKING:
     from keepvip.check.way import Done
     from keepvip.config.model_check import SmtpCheck
 
-__all__ = ["SmtpWay"]
+__all__ = ["Dialogue", "SmtpWay"]
 
 MOST_LINE = 512
 _STEPS = (("the greeting", 220), ("HELO", 250), ("QUIT", 0))
 """What an answer belongs to, and the status it must have; 0: any."""
 
 
-class _Dialogue(Conversation):
+class Dialogue(Conversation):
+    """One visit."""
+
     def __init__(self, helo: str, wait_s: float, whole_s: float, done: Done) -> None:
         super().__init__(wait_s, whole_s, done)
         self._words = (f"HELO {helo}\r\n".encode("utf-8", "surrogateescape"), b"QUIT\r\n")
@@ -72,4 +74,4 @@ class SmtpWay(StreamWay):
 
     def begin(self, page: int, done: Done) -> None:
         """Starts a dialogue."""
-        self._converse(_Dialogue(self._helo, self._wait_s, self._whole_s, done))
+        self._converse(Dialogue(self._helo, self._wait_s, self._whole_s, done))
