@@ -1,8 +1,8 @@
 """255 virtual routers at 100 ms while the same daemon carries out 10,000 checks and half of the servers flap.
 
-Node a is master of all routers and checks 10,000 servers on its loopback network, of which half refuse connections every
-other five seconds; node b is backup of all. The wire is the witness: no advert may be missing and the backup may say
-nothing. Where the kernel has no IPVS the daemon says so, and checks all the same. Needs root.
+Node a is master of all routers and checks 10,000 servers on its loopback network, of which half refuse connections
+every other five seconds; node b is backup of all. The wire is the witness: no advert may be missing and the backup may
+say nothing. Where the kernel has no IPVS the daemon says so, and checks all the same. Needs root.
 
     python benches/checks_and_adverts.py [--seconds 30] [--servers 10000] [--period 10] [--count 255] [--json]
 """
