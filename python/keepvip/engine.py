@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from keepvip.config.model import Config, InstanceKey, VirtualAddress, VrrpInstance
-    from keepvip.config.model_vmac import VmacKey
+    from keepvip.config.model_vmac import Vmac, VmacKey
     from keepvip.event import TrackKey, TrackValue
 
 __all__ = ["DEFAULT_RT_PRIORITY", "Engine"]
@@ -84,19 +84,23 @@ def _on_links(instance: VrrpInstance, names: Mapping[VmacKey, str]) -> tuple[Vrr
     main = instance.vmac
     own = None
     if main is not None:
-        own = (names[main.key], not instance.vmac_xmit_base, main.kind == "ipvlan" and not instance.vmac_xmit_base)
+        own = (_name(main, names), not instance.vmac_xmit_base, main.kind == "ipvlan" and not instance.vmac_xmit_base)
     if instance.address_vmacs:
         instance = msgspec.structs.replace(
             instance,
             addresses=tuple(_on_link(instance, address, names) for address in instance.addresses),
             excluded=tuple(_on_link(instance, address, names) for address in instance.excluded),
         )
-    return instance, (own, tuple(names[vmac.key] for vmac in instance.address_vmacs))
+    return instance, (own, tuple(_name(vmac, names) for vmac in instance.address_vmacs))
+
+
+def _name(vmac: Vmac, names: Mapping[VmacKey, str]) -> str:
+    return names.get(vmac.key) or vmac.usual_name
 
 
 def _on_link(instance: VrrpInstance, address: VirtualAddress, names: Mapping[VmacKey, str]) -> VirtualAddress:
     link = instance.link_of(address) if address.dev is not None else None
-    return address if link is None else msgspec.structs.replace(address, dev=names[link.key])
+    return address if link is None else msgspec.structs.replace(address, dev=_name(link, names))
 
 
 class Engine:

@@ -111,6 +111,8 @@ class InstanceView(_Answer, frozen=True, kw_only=True):
     """The reason of the last transition, in words."""
     faults: tuple[str, ...]
     interface: str | None
+    vmac: str | None
+    """Name of the macvlan or ipvlan on it that carries the addresses; None: they are on the interface."""
     net_namespace: str | None
     """Where the interface is; None: in the network namespace of the daemon."""
     vrid: int

@@ -47,6 +47,7 @@ def _instance(status: InstanceStatus, configured: VrrpInstance | None, mono_us: 
         why=text.reason(last[0].reason, last[0].evidence) if last else None,
         faults=status.faults,
         interface=status.interface,
+        vmac=status.vmac,
         net_namespace=status.net_namespace,
         vrid=status.vrid,
         family=status.family,

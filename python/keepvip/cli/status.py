@@ -128,7 +128,7 @@ def _row(instance: dict[str, Any], now_ns: int) -> list[str]:
 
 def _where(instance: dict[str, Any]) -> str:
     """The interface, after its network namespace."""
-    interface = instance["interface"] or "-"
+    interface = instance["vmac"] or instance["interface"] or "-"
     namespace = instance["net_namespace"]
     return interface if namespace is None else f"{namespace}/{interface}"
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from keepvip.config.settings import Context, Settings
+    from keepvip.config.tree import Node
 
 __all__ = ["build_namespace", "clashes", "in_network_of", "look"]
 
@@ -51,6 +52,14 @@ def clashes(ctx: Context, name: str, settings: Settings, *, strict: bool) -> boo
                 setting.span,
                 hint=f"leave out {keyword}, or run a daemon of its own in the namespace",
             )
+    for node in _own_macs(settings):
+        found = True
+        ctx.diagnostics.error(
+            "namespace-clash",
+            f"`{name}`: `use_vmac` of an address is not possible together with net_namespace: the instance is not run",
+            node.statement_span,
+            hint="leave out use_vmac, or run a daemon of its own in the namespace",
+        )
     if strict:
         found = True
         ctx.diagnostics.error(
@@ -61,6 +70,14 @@ def clashes(ctx: Context, name: str, settings: Settings, *, strict: bool) -> boo
             hint="write `strict_mode false` into the instance, or run a daemon of its own in the namespace",
         )
     return found
+
+
+def _own_macs(settings: Settings) -> Iterator[Node]:
+    """Addresses that ask for a link of their own."""
+    for keyword in ("virtual_ipaddress", "virtual_ipaddress_excluded"):
+        block = settings.get(keyword)
+        for one in block.all() if block is not None else ():
+            yield from (node for node in one.node.children or () if "use_vmac" in node.args)
 
 
 @contextlib.contextmanager

@@ -38,6 +38,11 @@ class Vmac(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     prefix_len: int = 0
 
     @property
+    def usual_name(self) -> str:
+        """What it is called where nothing stands in the way."""
+        return self.name or f"{self.prefix[: 15 - len(f'.{self.vrid}')]}.{self.vrid}"
+
+    @property
     def makes_own_address(self) -> bool:
         """The kernel gives it the link-local address that it sends from."""
         return self.kind == "ipvlan" and self.ipv6 and self.address is None

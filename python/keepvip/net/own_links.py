@@ -97,6 +97,7 @@ class OwnLinks:
         try:
             self._reconcile(fresh)
         except OSError as error:
+            self.names = {key: self.names.get(key, vmac.usual_name) for key, vmac in wanted.items()}
             _log.error("Cannot ask the kernel for macvlans: %s", error.strerror or error)
         return self.names
 

@@ -82,7 +82,15 @@ def test_rules_look_at_the_addresses_there(compiled: Compile) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["use_vmac", "strict_mode true", "no_accept", "promote_secondaries", "virtual_routes {\n}"]
+    "line",
+    [
+        "use_vmac",
+        "strict_mode true",
+        "no_accept",
+        "promote_secondaries",
+        "virtual_routes {\n}",
+        "virtual_ipaddress_excluded {\n192.0.2.9 use_vmac\n}",
+    ],
 )
 def test_what_is_done_in_the_daemons_namespace_only_is_refused(compiled: Compile, line: str) -> None:
     result = compiled(
