@@ -1,6 +1,8 @@
 """`net_namespace` in an instance: one daemon for many network namespaces."""
 
 import itertools
+import socket
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -195,3 +197,47 @@ def test_a_group_moves_together_and_a_reload_adds_a_tenant(world: World) -> None
     a.reload(configuration(both, 150, grouped=True))
     world.tap.wait_advert("a.green", 51, timeout_s=2, since_ns=reloaded_ns, wanted=lambda advert: advert.priority == 0)
     world.wait_released(world.a, "green")
+
+
+MANY = 300
+MAKE_MANY = """
+import ctypes, os, subprocess, sys
+libc, there = ctypes.CDLL(None, use_errno=True), sys.argv[2]
+os.makedirs("/run/netns", exist_ok=True)
+for number in range(int(sys.argv[1])):
+    path = f"/run/netns/t{number}"
+    open(path, "w").close()
+    assert libc.unshare(0x40000000) == 0
+    assert libc.mount(b"/proc/self/ns/net", path.encode(), b"none", 0x1000, None) == 0
+    commands = f"link add eth0 type veth peer name e{number} netns {there}\\nlink set eth0 up\\n"
+    commands += "address add 10.0.0.2/24 dev eth0\\n"
+    subprocess.run(["ip", "-batch", "-"], input=commands, text=True, check=True)
+"""
+
+
+def test_hundreds_of_namespaces() -> None:
+    """Every one of them has a master within its down time, and all are left in order."""
+    with Lab() as lab:
+        a, b = lab.node("a"), lab.node("b")
+        made = a.start([sys.executable, "-c", MAKE_MANY, str(MANY), b.network.path], log="make")
+        assert made.wait(60) == 0, made.log_text()
+        b.network.ip(*(f"link set e{number} up" for number in range(MANY)))
+        witness = b.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+        witness.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        witness.settimeout(PATIENCE_S)
+        names = tuple(f"t{number}" for number in range(MANY))
+        daemon = Keepvip(a, configuration(names, 100))
+        process = daemon.start()
+
+        def wait_everywhere(priority: int) -> None:
+            missing = {f"e{number}" for number in range(MANY)}
+            while missing:
+                data, (interface, *_) = witness.recvfrom(256)
+                if data[9] == 112 and data[22] == priority:
+                    missing.discard(interface)
+
+        wait_everywhere(100)
+        assert _descriptors(process.pid) > 5 * MANY
+        assert daemon.stop(timeout_s=PATIENCE_S) == 0
+        wait_everywhere(0)
+        witness.close()

@@ -102,6 +102,12 @@ impl Adverts {
         })
     }
 
+    /// One more descriptor of the packet socket that complete frames leave by.
+    pub(crate) fn packet_socket(&self) -> io::Result<OwnedFd> {
+        let frames = self.v4.frames.as_ref();
+        frames.map_or_else(|| Err(io::ErrorKind::NotFound.into()), OwnedFd::try_clone)
+    }
+
     /// The receive sockets with their families.
     pub(crate) fn sockets(&self) -> impl Iterator<Item = (Family, BorrowedFd<'_>)> {
         let v6 = self.v6.as_ref().map(|channel| (Family::V6, channel.receive.as_fd()));

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::thread;
 
 use keepvip_proto::engine::{Core, Routine};
 use keepvip_proto::time::Instant;
@@ -20,6 +21,9 @@ use crate::sys::mmsg::RecvBatch;
 
 /// The namespace that the engine was started in.
 pub(crate) const OWN: NetnsId = 0;
+
+/// Threads that close them at the end.
+const CLOSERS: usize = 32;
 
 /// What epoll calls the descriptors of a namespace: from here on.
 pub(crate) const MONITOR: u8 = 16;
@@ -50,10 +54,18 @@ struct Readable {
 impl Namespace {
     /// Opens all sockets in the network namespace of the calling thread; reports what was not granted.
     pub(crate) fn open(id: NetnsId, notices: &mut Vec<String>) -> io::Result<Self> {
+        let adverts = Adverts::open(id, notices)?;
+        // A packet socket takes the kernel some 15 ms to close. One by one, hundreds of them are seconds: where there may
+        // be hundreds of namespaces, each has only one.
+        let announce = if id == OWN {
+            announce::open()?
+        } else {
+            adverts.packet_socket()?
+        };
         Ok(Self {
             id,
-            adverts: Adverts::open(id, notices)?,
-            announce: announce::open()?,
+            adverts,
+            announce,
             monitor: Monitor::open(id)?,
             readable: Readable::default(),
             active: false,
@@ -156,6 +168,20 @@ impl Namespaces {
             list.retain(|&other| other != id);
         }
         Some(namespace)
+    }
+
+    /// Closes all of them. Closing waits for other processors, so that many threads are quicker than one.
+    pub(crate) fn close(&mut self) {
+        let mut list: Vec<_> = self.list.drain(..).flatten().collect();
+        let share = list.len().div_ceil(CLOSERS).max(1);
+        thread::scope(|scope| {
+            while list.len() > share {
+                let some = list.split_off(list.len() - share);
+                // Without a thread they are closed here.
+                let _closer = thread::Builder::new().spawn_scoped(scope, move || drop(some));
+            }
+            drop(list);
+        });
     }
 
     /// One of them, while it is open.

@@ -537,6 +537,7 @@ impl Runtime {
             self.records.push(clock::now(), RecordKind::Fatal);
         }
         self.hands.finish();
+        self.namespaces.close();
         self.thread.end();
         self.records.wake();
     }
