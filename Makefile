@@ -1,7 +1,7 @@
 # make demo    set up and watch two nodes elect a master, lose it and take over (under a minute)
 # make test    set up and run every check: Rust, Python, namespaces, interoperation with keepalived
 # make build   set up and build into .venv          make lint    formats, lints, types, layers
-# make unit    the quick tests                      make bench   what the IPVS codec costs
+# make unit    the quick tests                      make bench   what many routers cost, beside keepalived (root)
 # make clean   remove what make made (not the system packages)
 #
 # Everything but the system packages stays in this folder: .venv, target and .stamps. Both set-ups can be repeated; what
@@ -44,6 +44,8 @@ build: system-demo .stamps/build
 
 bench: .stamps/build
 	python benches/ipvs_codec.py
+	python benches/instructions.py
+	python benches/density.py --json bench.json --svg bench.svg
 
 system-demo:
 	@tools/system.sh demo

@@ -6,11 +6,12 @@
 
 The daemons take turns (A B A B) and the median counts. Processor time is the scheduler's (schedstat of every thread and
 child), adverts are counted by the interfaces, times are the kernel's time stamps. The short form, which `make bench`
-runs, takes less than ten minutes; `--full` all counts (50 to 4000), intervals (1 s, 100 ms, 10 ms) and 1000 interfaces with
-one router each, about two hours. What a wake-up costs differs by machine: compare the columns, not the days.
+runs, takes less than ten minutes; `--full` all counts (50 to 4000), intervals (1 s, 100 ms, 10 ms) and 1000 interfaces
+with one router each, about two hours. What a wake-up costs differs by machine: compare the columns, not the days.
 """
 
 import argparse
+import itertools
 import json
 import os
 import signal
@@ -36,7 +37,6 @@ from density_lab import (
     two_nodes,
 )
 from density_picture import picture
-
 from keepvip.lab import LabError, LabTimeoutError, Node
 from keepvip.lab.configs import skew_s
 from keepvip.lab.waiting import wait_until
@@ -195,9 +195,7 @@ def start_and_reload(kind: str, count: int) -> Row:
             time.sleep(4)
             rows[f"reload_{name}_cpu_ms"] = round((cpu_ns(process.pid) - cpu) / 1e6)
             longest = max(
-                after - before
-                for times in sniffer.times.values()
-                for before, after in zip(times, times[1:], strict=False)
+                after - before for times in sniffer.times.values() for before, after in itertools.pairwise(times)
             )
             rows[f"reload_{name}_gap_ms"] = round(longest / 1e6, 1)
         rows |= memory_mib(process.pid)

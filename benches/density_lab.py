@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import itertools
 import os
 import socket
 import struct
@@ -200,7 +201,7 @@ class Sniffer:
         errors = [
             abs(after - before - wanted_ns) / 1000
             for times in self.times.values()
-            for before, after in zip(times, times[1:], strict=False)
+            for before, after in itertools.pairwise(times)
         ]
         return sorted(errors)
 

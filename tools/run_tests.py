@@ -19,7 +19,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 # The binding crate holds no tests: a test binary of it would have to embed an interpreter.
-RUST_TESTS = ("cargo", "test", "--locked", "--workspace", "--exclude", "keepvip-py", "--quiet")
+CARGO_TEST = ("cargo", "test", "--locked", "--quiet")
+RUST_TESTS = (*CARGO_TEST, "--workspace", "--exclude", "keepvip-py")
+OTHER_MODES = ("env", "KEEPVIP_RECEIVE=wake", "KEEPVIP_SEND=packet")
 STUBTEST = (
     *(sys.executable, "-m", "mypy.stubtest", "--allowlist", "tools/stubtest-allowlist.txt"),
     *("keepvip._core", "keepvip._ipvs", "keepvip._probe"),
@@ -122,6 +124,10 @@ def steps() -> list[Step]:
             ("cargo", "clippy", "--locked", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"),
         ),
         Step("Rust tests", "rust", RUST_TESTS),
+        # The core must not know whether a filter keeps adverts from it, nor the engine by what socket they leave.
+        Step("Core behind a filter", "rust", ("env", "KEEPVIP_TEST_FILTER=1", *CARGO_TEST, "-p", "keepvip-proto")),
+        Step("Engine that hears everything", "rust", (*OTHER_MODES, *CARGO_TEST, "-p", "keepvip-io")),
+        Step("Instructions per advert", "rust", (sys.executable, "benches/instructions.py")),
         Step("Python tests", "unit", (*PYTEST, "-n", "2", "tests/unit")),
     ]
     # These measure time and share the machine's kernel: one after the other.
@@ -135,6 +141,9 @@ def steps() -> list[Step]:
         )
         if any((ROOT / "tests" / folder).glob("test_*.py"))
     ]
+    # The same elections, whoever is woken and by whatever socket adverts leave.
+    elections = [f"tests/netns/test_{name}.py" for name in ("election", "sync_group", "receive", "versions")]
+    found.append(Step("Elections in the other modes", "network", (*OTHER_MODES, *PYTEST, *elections)))
     return found
 
 

@@ -53,6 +53,7 @@ look_for_what_is_missing() {
         need kmod "the program modprobe (modules of the guest kernel)" have modprobe
         need ipvsadm "the program ipvsadm (what the guest kernel's IPVS table holds)" have ipvsadm
         need curl "the program curl (a client of load-balanced services)" have curl
+        need valgrind "valgrind (counts the instructions of the core)" have valgrind
         need gdb "gdb (freezes Python while the engine must go on)" have gdb
     fi
 }

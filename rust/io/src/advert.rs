@@ -119,11 +119,6 @@ impl Adverts {
         self.ah.receive.as_fd()
     }
 
-    /// Some router hears such adverts.
-    pub(crate) const fn ah_in_use(&self) -> bool {
-        self.ah.in_use
-    }
-
     /// Packets that the kernel dropped because a queue was full.
     pub(crate) fn overruns(&self) -> u64 {
         let channels = core::iter::once(&self.v4).chain(&self.v6);
@@ -139,7 +134,6 @@ impl Adverts {
         core: &mut Core,
         quiet: Option<&mut Quiet>,
     ) -> io::Result<Received> {
-        self.ah.in_use = true;
         let queue = Queue {
             socket: &self.ah.receive,
             capacity: self.ah.capacity,
@@ -319,8 +313,6 @@ struct Guarded {
     receive: OwnedFd,
     capacity: usize,
     dropped: u32,
-    /// Something has come.
-    in_use: bool,
 }
 
 impl Guarded {
@@ -335,7 +327,6 @@ impl Guarded {
             receive,
             capacity: size / LEAST_CHARGE,
             dropped: 0,
-            in_use: false,
         })
     }
 }

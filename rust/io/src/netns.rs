@@ -189,11 +189,6 @@ impl Namespaces {
         self.list.get(usize::from(id))?.as_deref()
     }
 
-    /// More than that of the engine itself.
-    pub(crate) fn several(&self) -> bool {
-        self.list.len() > 1
-    }
-
     /// A descriptor is readable.
     pub(crate) fn mark(&mut self, token: Token) {
         let Some(Some(namespace)) = self.list.get_mut(usize::from(token.netns)) else {
@@ -239,21 +234,9 @@ impl Namespaces {
         Ok(all)
     }
 
-    /// Hands the packets that had arrived by `now` to the core. When a deadline is `due` the engine's own sockets are asked
-    /// whatever epoll said: something may have come in since.
-    pub(crate) fn receive(&mut self, now: Instant, due: bool, core: &mut Core) -> io::Result<Received> {
+    /// Hands the packets that had arrived by `now` to the core, of all sockets that are known to have some.
+    pub(crate) fn receive(&mut self, now: Instant, core: &mut Core) -> io::Result<Received> {
         let mut all = Received::default();
-        if due {
-            for kind in [ADVERTS_V4, ADVERTS_V6] {
-                self.mark(Token { kind, netns: OWN });
-            }
-            if self.get(OWN).is_some_and(|own| own.adverts.ah_in_use()) {
-                self.mark(Token {
-                    kind: ADVERTS_AH,
-                    netns: OWN,
-                });
-            }
-        }
         for &id in &self.active {
             let Some(Some(namespace)) = self.list.get_mut(usize::from(id)) else {
                 continue;

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod engine;
+mod key_hash;
 pub mod time;
 pub mod vrrp;
 pub mod wheel;

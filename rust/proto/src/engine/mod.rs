@@ -25,10 +25,11 @@ mod routine;
 mod tracking;
 mod transition;
 
-use core::hash::{BuildHasherDefault, Hasher};
+use core::hash::BuildHasherDefault;
 use core::net::IpAddr;
 use std::collections::{HashMap, VecDeque};
 
+use crate::key_hash::KeyHasher;
 use crate::time::{Duration, Instant};
 use crate::vrrp::announce::Announcer;
 use crate::vrrp::config::{Family, IfName, NetnsId, RouterConfig};
@@ -131,43 +132,6 @@ struct Key {
     interface: IfId,
     family: Family,
     vrid: u8,
-}
-
-/// A multiplying hash for small integer keys: a packet's look-up is on the hot path, and its key cannot be chosen to
-/// collide (interface indexes are the kernel's, VRIDs are 8 bits).
-#[derive(Default, Debug)]
-struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(u64::from(byte));
-        }
-    }
-
-    fn write_u8(&mut self, value: u8) {
-        self.write_u64(u64::from(value));
-    }
-
-    fn write_u16(&mut self, value: u16) {
-        self.write_u64(u64::from(value));
-    }
-
-    fn write_u32(&mut self, value: u32) {
-        self.write_u64(u64::from(value));
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = (self.0.rotate_left(5) ^ value).wrapping_mul(0x517c_c1b7_2722_0a95);
-    }
-
-    fn write_isize(&mut self, value: isize) {
-        self.write_u64(value.unsigned_abs() as u64);
-    }
 }
 
 /// All virtual routers, the facts they stand on, and what they want done. A clone goes its own way from there: that is

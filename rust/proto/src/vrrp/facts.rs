@@ -4,11 +4,13 @@
 //! router faulty for ever. After an overrun the table is read anew between [`Facts::begin_resync`] and
 //! [`Facts::end_resync`].
 
+use core::hash::BuildHasherDefault;
 use core::net::IpAddr;
 use std::collections::HashMap;
 
 use super::config::{Family, IfName, NetnsId};
 use super::output::{AddressFact, IfId, LinkFact};
+use crate::key_hash::KeyHasher;
 
 #[derive(Clone, Debug)]
 struct Link {
@@ -20,7 +22,7 @@ struct Link {
 /// The table.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    links: HashMap<IfId, Link>,
+    links: HashMap<IfId, Link, BuildHasherDefault<KeyHasher>>,
     by_name: HashMap<(NetnsId, IfName), IfId>,
     /// Addresses told before their link was.
     early: Vec<AddressFact>,

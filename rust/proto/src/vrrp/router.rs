@@ -281,16 +281,18 @@ impl Router {
         match &self.phase {
             Phase::Init | Phase::Fault => None,
             Phase::Backup(backup) => Some(backup.look_at.map_or(backup.deadline, |at| at.min(backup.deadline))),
-            Phase::Master(master) => [
-                master.second_batch_at,
-                master.refresh_at,
-                master.lower_prio_batch_at,
-                master.extra_at,
-            ]
-            .into_iter()
-            .flatten()
-            .chain([master.advert_at])
-            .min(),
+            Phase::Master(master) => {
+                let mut first = master.advert_at;
+                for at in [
+                    master.second_batch_at,
+                    master.refresh_at,
+                    master.lower_prio_batch_at,
+                    master.extra_at,
+                ] {
+                    first = at.map_or(first, |at| at.min(first));
+                }
+                Some(first)
+            }
         }
     }
 
