@@ -64,7 +64,7 @@ fn config(router: u32, priority: u8) -> RouterConfig {
 
 fn core_with(routers: u32, priority: u8) -> Core {
     let mut core = Core::new();
-    core.begin_resync();
+    core.begin_resync(0);
     for first in (0..routers).step_by(255) {
         let id = interface(first);
         core.handle_link(LinkFact {
@@ -77,7 +77,7 @@ fn core_with(routers: u32, priority: u8) -> Core {
             ..bench::address(IpAddr::V4(Ipv4Addr::new(192, 168, 0, 1)), 24)
         });
     }
-    core.end_resync(Instant::ZERO);
+    core.end_resync(Instant::ZERO, 0);
     let changes = (0..routers)
         .map(|slot| Change::Add {
             slot,
