@@ -1,8 +1,11 @@
 """Routes, rules and static addresses in the kernel: with mastership, after deletion by others, over reloads."""
 
+import json
 import select
 import socket
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,6 +116,9 @@ def test_what_others_remove_is_put_back_at_once(pair: Pair) -> None:
         "Somebody removed the static rule from 10.80.0.0/24",
     ):
         assert words in said
+    why = json.loads(pair.a.network.run(str(Path(sys.prefix, "bin", "keepvip")), "why", "VI_1", "--json",
+                                        "--socket", str(daemon.socket_path)))  # fmt: skip
+    assert any("Somebody removed the route 10.77.0.0/24" in incident["text"] for incident in why["incidents"])
     assert all(advert.priority for advert in pair.tap.adverts(node="a") if advert.at_ns > elected.at_ns)
     assert daemon.stop() == 0
     assert routes(pair.a) | rules(pair.a) == set()

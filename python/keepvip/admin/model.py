@@ -180,6 +180,15 @@ class TransitionView(_Answer, frozen=True, kw_only=True):
     """From the cause to the last address installed or removed; None = no address was moved."""
 
 
+class IncidentView(_Answer, frozen=True, kw_only=True):
+    """Something of an instance that somebody removed, or that the kernel refused to set."""
+
+    seq: int
+    at_ns: int
+    instance: str
+    text: str
+
+
 class WhyAnswer(_Answer, frozen=True, kw_only=True):
     """GET /v1/why. For a sync group: the transitions of all members, newest first."""
 
@@ -189,6 +198,7 @@ class WhyAnswer(_Answer, frozen=True, kw_only=True):
     state: str
     members: tuple[str, ...]
     transitions: list[TransitionView]
+    incidents: list[IncidentView]
 
 
 class ReloadAnswer(_Answer, frozen=True, kw_only=True):

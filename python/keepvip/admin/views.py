@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keepvip.admin.model import GroupView, InstanceView, TransitionView, WhyAnswer
+from keepvip.admin.model import GroupView, IncidentView, InstanceView, TransitionView, WhyAnswer
 from keepvip.event import EngineSnapshot, InstanceStatus, State, Transition
 from keepvip.observe import text
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from keepvip.config.model import Config, VirtualAddress, VrrpInstance
-    from keepvip.observe.journal import Journal
+    from keepvip.observe.journal import Incident, Journal
 
 __all__ = ["groups", "instances", "problems", "why"]
 
@@ -111,19 +111,30 @@ def why(name: str, snapshot: EngineSnapshot, config: Config, journal: Journal, l
             state="REMOVED" if state is None else state.name,
             members=(),
             transitions=_transitions(history),
+            incidents=_incidents(journal.incidents(name, limit)),
         )
     for group in config.sync_groups:
         if group.name == name:
             merged = [event for member in group.members for event in journal.instance(member, limit)]
             merged.sort(key=lambda event: event.seq, reverse=True)
+            incidents = [event for member in group.members for event in journal.incidents(member, limit)]
+            incidents.sort(key=lambda event: event.seq, reverse=True)
             return WhyAnswer(
                 name=name,
                 kind="group",
                 state=_common([states.get(member) for member in group.members]),
                 members=group.members,
                 transitions=_transitions(merged[:limit]),
+                incidents=_incidents(incidents[:limit]),
             )
     return None
+
+
+def _incidents(events: Iterable[Incident]) -> list[IncidentView]:
+    return [
+        IncidentView(seq=event.seq, at_ns=event.at_ns, instance=event.instance or "", text=text.sentence(event))
+        for event in events
+    ]
 
 
 def _transitions(events: Iterable[Transition]) -> list[TransitionView]:

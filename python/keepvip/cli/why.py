@@ -51,6 +51,8 @@ def _story(answer: dict[str, Any]) -> list[str]:
         evidence = _evidence(transition)
         if evidence:
             lines.append(f"    evidence {evidence}")
+    for incident in answer.get("incidents", ()):
+        lines += ["", f"  {clock(incident['at_ns'], now_ns=now_ns)}  {incident['text']}"]
     return lines
 
 

@@ -197,7 +197,14 @@ def _take_group(
     words = [word for block in blocks for word in block.node.children or ()]
     members = []
     for word in words:
-        if word.keyword in instances:
+        if word.keyword in instances and instances[word.keyword].net_namespace is not None:
+            ctx.diagnostics.error(
+                "namespace-clash",
+                f"`{word.keyword}` is in a network namespace of its own and cannot follow static items of this one",
+                word.span,
+                kind=ConfigTestClass.NONE,
+            )
+        elif word.keyword in instances:
             members.append(word.keyword)
         else:
             ctx.diagnostics.error(

@@ -1,4 +1,4 @@
-"""The last transitions of every instance and sync group, for `keepvip why`.
+"""The last transitions of every instance and sync group, and what was put back of theirs, for `keepvip why`.
 
 Records are kept packed (about 200 bytes each instead of 1 kB as objects), so that thousands of
 flapping instances cost megabytes, not hundreds of them, and the garbage collector sees none of it.
@@ -11,20 +11,25 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from keepvip.event import Event, GroupTransition, Transition
+from keepvip.event import AddressRestored, Event, GroupTransition, RoutingFailed, RoutingRestored, Transition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["HISTORY", "Journal"]
+__all__ = ["HISTORY", "Incident", "Journal"]
 
 HISTORY = 100
 """Transitions kept per name."""
+
+INCIDENTS = 20
+"""Things kept per instance that somebody removed, or that the kernel refused."""
 
 _RETIRED = 256
 """Names no longer configured whose history is kept (a removed instance can still be asked about)."""
 
 _encoder = msgspec.msgpack.Encoder()
+Incident = AddressRestored | RoutingRestored | RoutingFailed
+_incidents: msgspec.msgpack.Decoder[Incident] = msgspec.msgpack.Decoder(Incident)
 _decoder: msgspec.msgpack.Decoder[Transition | GroupTransition] = msgspec.msgpack.Decoder(Transition | GroupTransition)
 
 
@@ -35,9 +40,15 @@ class Journal:
         self._history = history
         self._instances: dict[str, deque[bytes]] = {}
         self._groups: dict[str, deque[bytes]] = {}
+        self._put_back: dict[str, deque[bytes]] = {}
 
     def record(self, event: Event) -> None:
-        """Keeps transitions, ignores all other events."""
+        """Keeps transitions and what was put back, ignores all other events."""
+        if isinstance(event, Incident):
+            if event.instance is not None:
+                kept = self._put_back.setdefault(event.instance, deque(maxlen=INCIDENTS))
+                kept.append(_encoder.encode(event))
+            return
         if isinstance(event, Transition):
             histories, name = self._instances, event.instance
         elif isinstance(event, GroupTransition):
@@ -57,6 +68,11 @@ class Journal:
         """The last transitions of a sync group, newest first; empty for an unknown name."""
         return [event for event in _newest(self._groups.get(name), limit) if isinstance(event, GroupTransition)]
 
+    def incidents(self, name: str, limit: int = INCIDENTS) -> list[Incident]:
+        """What was removed from an instance and put back, or could not be set; newest first."""
+        packed = list(self._put_back.get(name, ()))[-limit:] if limit > 0 else []
+        return [_incidents.decode(one) for one in reversed(packed)]
+
     def names(self) -> list[str]:
         """Every instance with a history."""
         return list(self._instances)
@@ -65,6 +81,7 @@ class Journal:
         """After a reload: forgets the oldest histories of names that are no longer configured."""
         _retire(self._instances, set(instances))
         _retire(self._groups, set(groups))
+        _retire(self._put_back, set(self._instances))
 
 
 def _newest(history: deque[bytes] | None, limit: int) -> list[Transition | GroupTransition]:

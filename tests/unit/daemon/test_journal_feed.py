@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from keepvip import event
 from keepvip.event import Event, EventsLost, GroupTransition, Notice, State
 from keepvip.observe.feed import Feed
 from keepvip.observe.journal import Journal
@@ -100,3 +101,20 @@ async def test_slow_subscriber_loses_and_is_told() -> None:
     assert isinstance(got[2], EventsLost)
     assert got[2].count == 3
     assert len([event async for event in quick]) == 5
+
+
+def test_what_was_put_back_is_kept_per_instance() -> None:
+    journal = Journal()
+    base = {"at_ns": 0, "mono_us": 0}
+    for seq in range(30):
+        journal.record(
+            event.RoutingRestored(**base, seq=seq, instance="VI_1", what="route", item="10.1.0.0/24", count=seq + 1)
+        )
+    journal.record(
+        event.AddressRestored(**base, seq=30, instance="VI_2", address="10.0.0.1", interface="eth0", count=1)
+    )
+    journal.record(event.RoutingRestored(**base, seq=31, instance=None, what="rule", item="from all", count=1))
+    assert [one.seq for one in journal.incidents("VI_1", 3)] == [29, 28, 27]
+    assert len(journal.incidents("VI_1")) == 20
+    assert [type(one) for one in journal.incidents("VI_2")] == [event.AddressRestored]
+    assert journal.incidents("VI_3") == []
