@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from keepvip.config.build_balancing import follow_instance
-from keepvip.config.build_bfd import build_bfd_tracks, build_sessions
+from keepvip.config.build_balancing import ServiceDefaults, follow_instance
 from keepvip.config.build_global import build_global
 from keepvip.config.build_instance import build_instance
 from keepvip.config.build_routing import build_routing
 from keepvip.config.build_script import build_notify
-from keepvip.config.build_service import build_services
 from keepvip.config.build_track import build_tracking
 from keepvip.config.diagnostic import ConfigTestClass, Related
 from keepvip.config.keywords import ROOT
@@ -27,7 +25,9 @@ if TYPE_CHECKING:
     from keepvip.config.build_defaults import InstanceDefaults
     from keepvip.config.diagnostic import Diagnostics
     from keepvip.config.facts import HostFacts
+    from keepvip.config.model_bfd import BfdSession, BfdTrack
     from keepvip.config.model_check import SslClient
+    from keepvip.config.model_service import VirtualServer
     from keepvip.config.source import Span
     from keepvip.config.tree import Node
 
@@ -110,9 +110,9 @@ def build(
         sync_groups=sync_groups,
         checked_files=_checked_files(nodes),
     )
-    sessions = build_sessions(ctx, _all(root, "bfd_instance"))
+    sessions, bfd_tracks = _bfd(ctx, root, settings, {name: group for name, (_, group) in groups.items()})
     track_files = {name: (file.weight, file.reverse) for name, file in tracking.known_files.items()}
-    services = build_services(ctx, root, msgspec.structs.replace(defaults.services, track_files=track_files))
+    services = _services(ctx, root, msgspec.structs.replace(defaults.services, track_files=track_files))
     ctx.own_interfaces = frozenset(
         link.name or f"{link.prefix}.{link.vrid}"
         for instance in tracking.instances.values()
@@ -135,7 +135,7 @@ def build(
         virtual_servers=services,
         balancing=follow_instance(ctx, defaults.services, tracking.instances, services),
         bfd_sessions=sessions,
-        bfd_tracks=build_bfd_tracks(ctx, sessions, settings, {name: group for name, (_, group) in groups.items()}),
+        bfd_tracks=bfd_tracks,
         track_files=tracking.files,
         track_processes=tracking.processes,
         static_addresses=tuple(routing.addresses),
@@ -161,10 +161,33 @@ def _checked_files(nodes: Iterable[Node]) -> frozenset[str]:
     return frozenset(found)
 
 
+# What not everybody has is imported when a file has it: the time to the first advert counts.
+
+
+def _services(ctx: Context, root: Settings, defaults: ServiceDefaults) -> tuple[VirtualServer, ...]:
+    if "virtual_server" not in root and "virtual_server_group" not in root:
+        return ()
+    from keepvip.config.build_service import build_services  # noqa: PLC0415
+
+    return build_services(ctx, root, defaults)
+
+
+def _bfd(
+    ctx: Context, root: Settings, instances: dict[str, Settings], groups: dict[str, Settings]
+) -> tuple[tuple[BfdSession, ...], tuple[BfdTrack, ...]]:
+    tracked = any("track_bfd" in owner for owners in (instances, groups) for owner in owners.values())
+    if "bfd_instance" not in root and not tracked:
+        return (), ()
+    from keepvip.config.build_bfd import build_bfd_tracks, build_sessions  # noqa: PLC0415
+
+    sessions = build_sessions(ctx, _all(root, "bfd_instance"))
+    return sessions, build_bfd_tracks(ctx, sessions, instances, groups)
+
+
 def _ssl(ctx: Context, block: Setting | None) -> SslClient | None:
     if block is None:
         return None
-    from keepvip.config.build_check import build_ssl  # noqa: PLC0415  (load balancers only)
+    from keepvip.config.build_check import build_ssl  # noqa: PLC0415
 
     return build_ssl(ctx, block)
 
