@@ -58,7 +58,7 @@ Evidence = dict[str, str | int | float | None]
 """Facts behind a transition. Keys, where they apply: master (sender address), master_priority,
 own_priority, deadline_mono_us, last_advert_mono_us, master_down_us, skew_us, interface,
 net_namespace (of the interface, unless it is the daemon's), member, late_us, track (kind and name of the tracked
-thing that failed: "script chk")."""
+thing that failed: "script chk"), lowered_by (those whose weights had lowered our priority)."""
 
 
 TrackKey = tuple[str, str]

@@ -133,8 +133,15 @@ def test_state_dump_of_an_instance(pair: Pair, kind: type[Daemon], folder: Path)
         "   State = MASTER",
         "   Virtual Router ID = 51",
         "   Effective priority = 100",
+        "   Master down timer = 721875 usecs",
+        "   Wantstate = MASTER",
+        "   Number of interface and track script faults = 0",
         "------< VRRP Sync groups >------",
         " VRRP Sync Group = VG1, MASTER",
+        "   Num member fault 0, num member init 0",
+        "------< Interfaces >------",
+        " Name = eth0",
+        "   IPv4 address = 10.0.0.11",
     ):
         assert line in text.splitlines()
     if kind is not Keepalived:

@@ -27,7 +27,7 @@ from keepvip.daemon.settings import ExitStatus, Settings
 from keepvip.daemon.statefiles import StateFiles
 from keepvip.daemon.sysctl import PromoteSecondaries
 from keepvip.daemon.systemd import Systemd
-from keepvip.event import EventsLost, Fatal, Notice, Stopped
+from keepvip.event import EventsLost, Fatal, Notice, Reason, Stopped, Transition
 from keepvip.net.own_links import OwnLinks
 from keepvip.observe.feed import Feed
 from keepvip.observe.journal import Journal
@@ -190,12 +190,26 @@ class Service:
         if isinstance(event, Stopped | Fatal):
             self._engine_ended(event)
         self._routing.handle(event)
-        event = self.feed.publish(event)
+        event = self.feed.publish(self._explained(event))
         for take in (self.journal.record, self._event_log.write, self._notify, self.services.see):
             try:
                 take(event)
             except Exception:
                 _log.exception("Cannot handle %r", event)
+
+    def _explained(self, event: Event) -> Event:
+        """A master that is outranked is told which of its trackers had lowered its priority."""
+        if not isinstance(event, Transition) or event.reason != Reason.HIGHER_PRIORITY_ADVERT:
+            return event
+        lowering = [
+            what
+            for instance in self.config.instances
+            if instance.name == event.instance
+            for what in self.trackers.lowering(instance)
+        ]
+        if not lowering:
+            return event
+        return msgspec.structs.replace(event, evidence={**event.evidence, "lowered_by": ", ".join(lowering)})
 
     def _notify(self, event: Event) -> None:
         if isinstance(event, EventsLost):

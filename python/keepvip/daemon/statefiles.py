@@ -37,6 +37,8 @@ class DumpPaths(msgspec.Struct, frozen=True, kw_only=True):
     """One path per kind of file."""
 
     data: str
+    parent: str
+    """What keepalived's parent process writes: the global definitions."""
     stats: str
     json: str
 
@@ -55,18 +57,19 @@ def dump_paths(config: Config, namespace: str | None, environ: Mapping[str, str]
         tag = "_".join(filter(None, (namespace or config.net_namespace, config.instance_name)))
     return DumpPaths(
         data=_path(folder, defs.state_dump_file, "keepalived.data", tag),
+        parent=_path(folder, defs.state_dump_file, "keepalived.data", tag, process="_parent"),
         stats=_path(folder, defs.stats_dump_file, "keepalived.stats", ""),
         json=_path(folder, defs.json_dump_file, "keepalived.json", ""),
     )
 
 
-def _path(folder: str, asked: str | None, name: str, tag: str) -> str:
+def _path(folder: str, asked: str | None, name: str, tag: str, *, process: str = "") -> str:
     path = os.path.join(folder, asked or name)  # noqa: PTH118  (text; an absolute path replaces the folder)
     if path.endswith("/"):
         path += name
-    if tag:
+    if tag or process:
         stem, extension = os.path.splitext(path)  # noqa: PTH122
-        path = f"{stem}.{tag}{extension}"
+        path = f"{stem}{process}{f'.{tag}' if tag else ''}{extension}"
     return path
 
 
@@ -105,12 +108,15 @@ class StateFiles:
 
     def data(self, path: str | None = None) -> None:
         """SIGUSR1. `path`: instead of where the configuration says."""
-        from keepvip.observe.dump_data import data_text  # noqa: PLC0415  (on request)
+        from keepvip.observe.dump_data import data_text, globals_text  # noqa: PLC0415  (on request)
 
         config, snapshot = self._config(), self._snapshot()
         tracked = [] if self._trackers is None else self._trackers.status()
         processes = self._processes()
-        path = dump_paths(config, self._namespace).data if path is None else path
+        if path is None:
+            paths = dump_paths(config, self._namespace)
+            path = paths.data
+            self._write(paths.parent, lambda: globals_text(config))
         self._write(path, lambda: data_text(config, snapshot, tracked, processes))
 
     def stats(self) -> None:

@@ -16,6 +16,7 @@ import msgspec
 
 from keepvip import event
 from keepvip.event import Reason, State
+from keepvip.notify.clash import Clashes
 from keepvip.notify.counters import NotifyCounters
 from keepvip.notify.fifo import RX_LOWER, priority_state
 from keepvip.notify.fifos import Fifos
@@ -64,6 +65,7 @@ class Notifier:
         self._make_host: Callable[[], ScriptHost] = make_host or (lambda: RealHost(daemon_uid))
         self._runner = Runner()
         self._gate = Gate()
+        self._clashes = Clashes()
         self._fifos = Fifos(self._runner, self._counters)
         self._mailer = Mailer(config.global_defs, self._counters, retry_s=mail_retry_s)
         self._services: ServiceVoice | None = None
@@ -123,6 +125,7 @@ class Notifier:
                 if owner is not None and not self._stopping:
                     owner.queue.put(owner.rx_lower_batch())
                     self._fifos.write(owner.line(RX_LOWER))
+                    self._clashes.heard(owner)
             case event.PriorityChange():
                 owner = self._instances.get(what.instance)
                 if owner is not None:
@@ -172,6 +175,7 @@ class Notifier:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         self._stopping = True
+        self._clashes.close()
         now_ns = time.time_ns()
         ends = []
         finals = [*self._instances.values(), *self._groups.values()]
@@ -212,6 +216,7 @@ class Notifier:
 
     def _tell(self, owner: Owner, state: str, at_ns: int) -> None:
         owner.told = state
+        self._clashes.over(owner)
         owner.queue.put(owner.batch(state))
         self._fifos.write(owner.line(state))
         self._mail(owner, state, at_ns)

@@ -36,6 +36,7 @@ class Owner:
         self.is_group = not isinstance(config, VrrpInstance)
         self.notify: NotifyScripts = config.notify
         self.smtp_alert = config.smtp_alert
+        self.advert_int_us = config.advert_int_us if isinstance(config, VrrpInstance) else 0
         self.priority_changes = isinstance(config, VrrpInstance) and config.notify_priority_changes
         self.key: InstanceKey | None = config.key if isinstance(config, VrrpInstance) else None
         self.queue.name = ("VRRP group " if self.is_group else "") + config.name

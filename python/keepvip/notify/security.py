@@ -82,7 +82,8 @@ def vet_config(config: Config, host: ScriptHost | None = None) -> Report:
         vetted = vet_script(script, label, config.global_defs, host)
         commands[script] = vetted.command
         findings.extend(vetted.findings)
-    if commands and not config.global_defs.enable_script_security:
+    tracked = any(script.opens is None for script in config.track_scripts)
+    if (commands or tracked) and not config.global_defs.enable_script_security:
         findings.append(
             Finding(
                 code=SECURITY_VIOLATION,

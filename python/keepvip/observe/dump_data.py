@@ -5,9 +5,11 @@ What keepalived tells about its own insides (descriptors, socket pools, its proc
 
 from __future__ import annotations
 
+import socket
 import time
 from typing import TYPE_CHECKING
 
+from keepvip.config.facts import HostFacts
 from keepvip.config.model import Script
 from keepvip.config.route_text import route_text, rule_text
 from keepvip.event import State
@@ -37,6 +39,11 @@ _SCRIPTS = (
 _AUTH_TYPES = {"PASS": "SIMPLE_PASSWORD", "AH": "IPSEC_AH"}
 
 
+def globals_text(config: Config) -> str:
+    """The global definitions alone."""
+    return "".join(f"{line}\n" for line in ("------< Global definitions >------", *_globals(config)))
+
+
 def data_text(
     config: Config,
     snapshot: EngineSnapshot,
@@ -55,6 +62,7 @@ def data_text(
         for group in config.sync_groups:
             lines += _group(group, [states[name].state for name in group.members if name in states])
     lines += track_sections(config, tracked, processes)
+    lines += _interfaces()
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -70,13 +78,31 @@ def _globals(config: Config) -> Iterator[str]:
         yield f" Smtp HELO name = {defs.smtp_helo_name}"
         yield f" Smtp server connection timeout = {defs.smtp_connect_timeout_s}"
         yield f" Email notification from = {defs.email_from}"
-        for address in defs.emails:
-            yield f" Email notification = {address}"
+        if defs.emails:
+            yield " Email notification to:"
+            yield from (f"   {address}" for address in defs.emails)
+    process = defs.process
+    if process.process_name is not None:
+        yield f" Parent process name = {process.process_name}"
+    if process.vrrp_process_name is not None:
+        yield f" VRRP process name = {process.vrrp_process_name}"
+    if process.config_save_dir is not None:
+        yield f" Config save dir = {process.config_save_dir}"
+    if process.reload_check_config:
+        yield f" Test config before reload, log to {process.reload_check_log or '/dev/null'}"
+    else:
+        yield " No test config before reload"
+    if process.reload_time_file is not None:
+        yield f" Reload time file = {process.reload_time_file}{' (repeat)' if process.reload_repeat else ''}"
+    if process.reload_file is not None:
+        yield f" Reload_file = {process.reload_file or '(default)'}"
     yield f" Dynamic interfaces = {_truth(value=defs.dynamic_interfaces)}"
     yield from _fifo("Global", defs.notify_fifo)
     yield from _fifo("VRRP", defs.vrrp_notify_fifo)
     yield f" FIFO write vrrp states on reload = {_truth(value=defs.fifo_states_on_reload)}"
     yield f" Script security {'enabled' if defs.enable_script_security else 'disabled'}"
+    yield f" Default script user = {':'.join(filter(None, (defs.script_user, defs.script_group))) or '(own)'}"
+    yield f" umask = 0{0o177 if defs.umask is None else defs.umask:o}"
 
 
 def _statics(config: Config) -> Iterator[str]:
@@ -117,6 +143,14 @@ def _instance(instance: VrrpInstance, status: InstanceStatus, now_us: int) -> It
     if instance.family == 6:
         yield "   Using Native IPv6"
     yield f"   State = {status.state.name}"
+    if instance.unicast is None:
+        yield "   Flags: none"
+    else:
+        yield "   Flags:"
+        yield "     Using unicast"
+    yield f"   Wantstate = {status.state.name}"
+    yield "   Number of config faults = 0"
+    yield f"   Number of interface and track script faults = {len(status.faults)}"
     for fault in status.faults:
         yield f"   Fault = {fault}"
     yield f"   Last transition = {_moment(status.last_transition_ns)}"
@@ -124,6 +158,7 @@ def _instance(instance: VrrpInstance, status: InstanceStatus, now_us: int) -> It
         yield "   Read timeout = DISABLED"
     else:
         yield f"   Read timeout = {_moment(time.time_ns() + (status.next_deadline_us - now_us) * 1000)}"
+    yield f"   Master down timer = {_master_down_us(instance, status)} usecs"
     if status.state is State.BACKUP and status.master is not None:
         yield f"   Master router = {status.master}"
         yield f"   Master priority = {status.master_priority}"
@@ -131,14 +166,12 @@ def _instance(instance: VrrpInstance, status: InstanceStatus, now_us: int) -> It
         yield f"   Interface = {status.vmac or instance.interface}" + _carrier(instance, status)
     if instance.net_namespace is not None:
         yield f"   Network namespace = {instance.net_namespace}"
+    if instance.strict:
+        yield "   Enforcing strict VRRP compliance"
     if instance.source is not None:
         yield f"   Using src_ip = {instance.source}"
     if instance.unicast is None:
         yield f"   Multicast address {instance.mcast_dst}"
-    else:
-        yield "   Unicast Peer :"
-        for peer in instance.unicast.peers:
-            yield f"     {peer.address}"
     yield f"   Gratuitous ARP delay = {garp.delay_s}"
     yield f"   Gratuitous ARP repeat = {garp.repeat}"
     yield f"   Gratuitous ARP refresh = {garp.refresh_s}"
@@ -151,6 +184,7 @@ def _instance(instance: VrrpInstance, status: InstanceStatus, now_us: int) -> It
     yield f"   Virtual Router ID = {instance.vrid}"
     yield f"   Priority = {status.base_priority}"
     yield f"   Effective priority = {status.priority}"
+    yield f"   Total priority = {status.priority}"
     if instance.version == 2:
         yield f"   Advert interval = {instance.advert_int_us // 1_000_000} sec"
     else:
@@ -180,6 +214,13 @@ def _instance(instance: VrrpInstance, status: InstanceStatus, now_us: int) -> It
     if instance.rules:
         yield "   Virtual Rules :"
         yield from (f"     {rule_text(rule)}" for rule in instance.rules)
+    unicast = instance.unicast
+    if unicast is not None:
+        yield f"   Unicast TTL = {255 if unicast.ttl is None else unicast.ttl}"
+        yield f"   Check unicast src : {'yes' if unicast.check_source else 'no'}"
+        yield "   Unicast Peer :"
+        yield from (f"     {peer.address} min_ttl {peer.min_ttl} max_ttl {peer.max_ttl}" for peer in unicast.peers)
+        yield f"   Unicast checksum compatibility = {'yes' if unicast.old_checksum == 'always' else 'no'}"
     yield from tracks_of(instance)
     yield from _notifications(instance.notify, smtp_alert=instance.smtp_alert)
     yield f"   Notify priority changes = {_truth(value=instance.notify_priority_changes)}"
@@ -200,19 +241,44 @@ def _group(group: SyncGroup, states: Sequence[State]) -> Iterator[str]:
     else:
         state = State.INIT if State.INIT in states else State.BACKUP
     yield f" VRRP Sync Group = {group.name}, {state.name}"
+    yield f"   Num member fault {states.count(State.FAULT)}, num member init {states.count(State.INIT)}"
     yield "   VRRP member instances :"
     for name in group.members:
         yield f"     {name}"
-    yield from _notifications(group.notify, smtp_alert=group.smtp_alert)
+    yield from _notifications(group.notify, smtp_alert=group.smtp_alert, deleted=False)
 
 
-def _notifications(notify: NotifyScripts, *, smtp_alert: bool) -> Iterator[str]:
+def _notifications(notify: NotifyScripts, *, smtp_alert: bool, deleted: bool = True) -> Iterator[str]:
     yield f"   Using smtp notification = {'yes' if smtp_alert else 'no'}"
-    yield f"   Notify deleted = {'Deleted' if notify.deleted else 'Fault'}"
+    if deleted:
+        yield f"   Notify deleted = {'Deleted' if notify.deleted else 'Fault'}"
     for title, field in _SCRIPTS:
         script = getattr(notify, field)
         if isinstance(script, Script):
             yield f"   {title} = {script_text(script)}" + (f", user {script.user}" if script.user else "")
+
+
+def _master_down_us(instance: VrrpInstance, status: InstanceStatus) -> int:
+    """vrrp-behaviour.md 1.2."""
+    interval_us = status.master_advert_int_us if instance.version == 3 else instance.advert_int_us
+    skew_us = (256 - status.priority) * (interval_us if instance.version == 3 else 1_000_000) // 256
+    return instance.down_timer_adverts * interval_us + skew_us
+
+
+def _interfaces() -> Iterator[str]:
+    """Interfaces of this network namespace as they are now."""
+    facts = HostFacts()
+    yield "------< Interfaces >------"
+    for index, name in socket.if_nameindex():
+        interface = facts.interface(name)
+        addresses = facts.addresses.get(name, ())
+        yield f" Name = {name}"
+        yield f"   index = {index}"
+        for family in (4, 6):
+            found = next((one.address for one in addresses if one.family == family), "(none)")
+            yield f"   IPv{family} address = {found}"
+        if interface is not None:
+            yield f"   MTU = {interface.mtu}"
 
 
 def _moment(at_ns: int) -> str:

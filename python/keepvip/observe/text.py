@@ -66,7 +66,8 @@ def _interface(evidence: Evidence) -> str:
 
 def _higher(evidence: Evidence) -> str:
     own = evidence.get("own_priority")
-    return f"{_router(evidence)} outranks us" + (f" (priority {own})" if own is not None else "")
+    lowered = f", lowered by {evidence['lowered_by']}" if evidence.get("lowered_by") else ""
+    return f"{_router(evidence)} outranks us" + (f" (priority {own}{lowered})" if own is not None else "")
 
 
 def _preempt(evidence: Evidence) -> str:

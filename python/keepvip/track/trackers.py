@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from keepvip.event import Tracked, TrackedStatus
+from keepvip.record import INTERFACE
 from keepvip.script.host import RealHost
 from keepvip.script.offload import off_loop
 from keepvip.script.runner import Runner
@@ -23,7 +24,7 @@ from keepvip.track.watch import FileWatcher
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from keepvip.config.model import Config
+    from keepvip.config.model import Config, VrrpInstance
     from keepvip.event import Event, TrackKey, TrackValue
     from keepvip.script.host import ScriptHost
     from keepvip.script.security import Vetted
@@ -120,6 +121,23 @@ class Trackers:
         if tracker is None:
             return "unknown"
         return tracker.value
+
+    def lowering(self, instance: VrrpInstance) -> list[str]:
+        """What keeps the priority of an instance lower than it could be (`script chk`), interfaces apart."""
+        found = []
+        for track in instance.tracks:
+            sign = -1 if track.reverse else 1
+            if track.weight == 0 or track.kind == INTERFACE:
+                continue
+            if track.kind == FILE:
+                value = self.file_value(track.name)
+                low = isinstance(value, int) and value * track.weight * sign < 0
+            else:
+                tracker = (self._scripts if track.kind == SCRIPT else self._processes.counters).get(track.name)
+                low = tracker is not None and tracker.value == ("good" if track.reverse else "bad")
+            if low:
+                found.append(f"{track.kind} {track.name}")
+        return found
 
     def counters(self) -> dict[str, ProcessCounter]:
         """Of tracked processes, by name."""

@@ -8,11 +8,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from aiosmtpd.smtp import SMTP
 
 from keepvip import event
-from keepvip.config.model import Config, GlobalDefs, NotifyScripts, Script, SyncGroup, VrrpInstance
+from keepvip.config.model import Config, GlobalDefs, NotifyScripts, Script, SyncGroup, TrackScript, VrrpInstance
 from keepvip.event import EngineSnapshot, InstanceStatus, Reason, State
 from keepvip.notify import Notifier
 
@@ -474,3 +475,35 @@ def test_nothing_heavy_is_imported_before_the_first_mail() -> None:
     )
     ours = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert ours.stdout == bare.stdout
+
+
+async def test_scripts_of_master_run_again_after_a_clash_that_was_won(bench: Bench) -> None:
+    """Once, when the other master has been silent for three intervals, and not where a script for it exists."""
+    mine = bench.instance(notify=bench.notify("master", "any"), advert_int_us=100_000)
+    own_hook = bench.instance("VI_2", vrid=2, advert_int_us=100_000)
+    bench.use(bench.config(mine, own_hook))
+    lower = {"priority": 50, "sender": "10.0.0.2"}
+    for name in ("VI_1", "VI_2"):
+        bench.notifier.handle(transition(name, State.MASTER))
+    assert len(await bench.idle()) == 4
+    for _ in range(3):
+        for name in ("VI_1", "VI_2"):
+            bench.notifier.handle(event.MasterRxLowerPriority(seq=1, **COMMON, instance=name, **lower))  # type: ignore[arg-type]
+        await asyncio.sleep(0.05)
+    assert set(await bench.idle()) == {"rx_lower"}
+    await until(lambda: len(bench.scripts.lines) == 2)
+    assert await bench.idle() == ["master", "any INSTANCE VI_1 MASTER 100"]
+    bench.notifier.handle(event.MasterRxLowerPriority(seq=1, **COMMON, instance="VI_1", **lower))  # type: ignore[arg-type]
+    bench.notifier.handle(transition("VI_1", State.BACKUP))
+    assert await bench.idle() == ["any INSTANCE VI_1 BACKUP 100"]
+    await asyncio.sleep(0.4)
+    assert bench.scripts.lines == []
+
+
+async def test_scripts_that_are_only_tracked_are_a_security_finding_too(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracked = TrackScript(name="chk", script=bench.script("any"))
+    config = msgspec.structs.replace(bench.config(bench.instance(notify=NotifyScripts())), track_scripts=(tracked,))
+    bench.use(config).start()
+    await until(lambda: "SECURITY VIOLATION" in caplog.text)
