@@ -31,6 +31,11 @@ _TIMES: Final = {"rtt": 8, "rttvar": 4, "rto_min": 1}
 """Metrics that are times, and the kernel's units per millisecond."""
 _MIN_TIME_MS: Final = 200
 _FLAGS: Final = ("hoplimit", "quickack", "fastopen_no_cookie")
+_METRIC_ORDER: Final = (
+    "congctl", "rtt", "rttvar", "rto_min", "features", "mtu", "window", "ssthresh", "cwnd", "advmss", "reordering",
+    "hoplimit", "initcwnd", "initrwnd", "quickack", "fastopen_no_cookie",
+)  # fmt: skip
+"""As dumps have them, so that the order in which they were written makes no difference."""
 _PREFERENCES: Final = {"medium": 0, "high": 1, "low": 3}
 _FAMILIES: Final = {"inet": 4, "inet6": 6}
 _DEFAULTS: Final = {"default": None, "all": None, "any": None, "default6": 6}
@@ -293,7 +298,7 @@ class _Line:
             src_prefix=self.src_prefix.text if self.src_prefix is not None else None,
             src_prefix_len=(self.src_prefix.prefix_len or 0) if self.src_prefix is not None else 0,
             via=via.text if via is not None else None,
-            metrics=tuple(self.metrics.values()),
+            metrics=tuple(self.metrics[name] for name in _METRIC_ORDER if name in self.metrics),
             nexthops=tuple(nexthops),
             encap=self.encap,
             protocol=self._final_protocol(no_track=no_track),

@@ -109,8 +109,7 @@ def _statics(config: Config) -> Iterator[str]:
     if config.static_addresses:
         yield "------< Static Addresses >------"
         for item in config.static_addresses:
-            group = f" track_group {item.track_group}" if item.track_group is not None else ""
-            yield f"     {address_text(item.address, None, {}, installed=True)}{group}"
+            yield f"     {address_text(item.address, None, {}, installed=True, track_group=item.track_group)}"
     if config.static_routes:
         yield "------< Static Routes >------"
         yield from (f"     {route_text(route)}" for route in config.static_routes)

@@ -58,7 +58,7 @@ def process_entries(processes: Sequence[ProcessView]) -> list[dict[str, Any]]:
 def tracks_of(instance: VrrpInstance) -> Iterator[str]:
     """What one instance tracks, within its part of the state dump."""
     for kind, title in _KINDS:
-        lines = [track for track in instance.tracks if track.kind == kind]
+        lines = [track for track in instance.tracks if track.kind == kind and not track.implied]
         if lines:
             yield f"   {title} :"
             comma = "," if kind in {"file", "process"} else ""

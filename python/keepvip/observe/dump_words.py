@@ -16,9 +16,14 @@ _SCOPES = {0: "global", 200: "site", 253: "link", 254: "host"}
 
 
 def address_text(
-    address: VirtualAddress, owner: VrrpInstance | None, links: Mapping[VmacKey, str], *, installed: bool
+    address: VirtualAddress,
+    owner: VrrpInstance | None,
+    links: Mapping[VmacKey, str],
+    *,
+    installed: bool,
+    track_group: str | None = None,
 ) -> str:
-    """`10.0.0.1/24 dev eth0 scope global label eth0:1 set`."""
+    """`10.0.0.1/24 dev eth0 scope global label eth0:1 set`. `owner`: None for a static one."""
     host = 32 if address.family == 4 else 128
     words = [address.address if address.prefix_len == host else f"{address.address}/{address.prefix_len}"]
     if address.peer is not None:
@@ -36,7 +41,11 @@ def address_text(
         words += ["label", address.label]
     if address.peer is not None:
         words += ["peer", f"{address.peer}/{host if address.peer_prefix_len is None else address.peer_prefix_len}"]
-    words += [flag for flag in ("home", "mngtmpaddr", "noprefixroute", "autojoin") if getattr(address, flag)]
+    if address.home:
+        words.append("home")
+    if address.family == 6 and not address.nodad:
+        words.append("-nodad")
+    words += [flag for flag in ("mngtmpaddr", "noprefixroute", "autojoin") if getattr(address, flag)]
     if address.preferred_lft_s == 0:
         words.append("deprecated")
     elif address.preferred_lft_s is not None:
@@ -45,6 +54,8 @@ def address_text(
         words += ["preferred_lft", "forever"]
     if address.no_track:
         words.append("no_track")
+    if track_group is not None:
+        words += ["track_group", track_group]
     if installed:
         words.append("set")
     return " ".join(words)

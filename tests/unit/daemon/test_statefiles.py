@@ -8,6 +8,7 @@ import stat
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from keepvip.config.model import (
@@ -20,6 +21,7 @@ from keepvip.config.model import (
     VirtualAddress,
     VrrpInstance,
 )
+from keepvip.config.model_route import Metric, Route, Rule, StaticAddress, TrackGroup
 from keepvip.daemon.statefiles import StateFiles, dump_paths, write_whole
 from keepvip.event import EngineSnapshot, State
 from keepvip.observe.dump_data import data_text
@@ -101,7 +103,7 @@ def config(**defs: Any) -> Config:
                     VirtualAddress(address="10.0.0.1", prefix_len=24, family=4, label="eth0:1", brd="10.0.0.255"),
                     VirtualAddress(address="10.0.0.2", prefix_len=32, family=4, dev="eth1", scope=253, no_track=True),
                 ),
-                excluded=(VirtualAddress(address="fd00::1", prefix_len=128, family=6, preferred_lft_s=0),),
+                excluded=(VirtualAddress(address="fd00::1", prefix_len=128, family=6, nodad=True, preferred_lft_s=0),),
                 notify=NotifyScripts(master=true, deleted=True),
             ),
         ),
@@ -230,3 +232,44 @@ async def test_a_place_that_cannot_be_written(tmp_path: Path, caplog: pytest.Log
     await until(lambda: not files._busy)
     assert "Cannot write" in caplog.text
     assert "is still being written" in caplog.text
+
+
+def test_routing_in_the_dumps() -> None:
+    """The texts of keepalived 2.2.7 for the same lines."""
+    route = Route(
+        family=4, dst="10.1.0.0", dst_len=24, via="10.0.0.2", dev="eth0", metric=7, scope=253, tos=16, table=100,
+        metrics=(Metric(name="rto_min", value=2000, lock=True), Metric(name="rtt", value=2000)),
+    )  # fmt: skip
+    rule = Rule(family=4, action="table", table=254, preference=512, src="10.3.0.0", src_len=24, fwmark=5, fwmask=255)
+    static = StaticAddress(
+        address=VirtualAddress(address="fd02::3", prefix_len=64, family=6, dev="eth1", home=True), dev="eth1",
+        track_group="G",
+    )  # fmt: skip
+    (one, *others) = config().instances
+    with_routing = msgspec.structs.replace(
+        config(),
+        instances=(msgspec.structs.replace(one, routes=(route,), rules=(rule,)), *others),
+        static_addresses=(static,),
+        static_routes=(msgspec.structs.replace(route, no_track=True, metrics=()),),
+        static_rules=(rule,),
+        track_groups=(TrackGroup(name="G", members=(one.name,)),),
+    )
+    as_route = (
+        "prepend 10.1.0.0/24 tos 16 via inet 10.0.0.2 dev eth0 table 100 proto 18 scope 253 metric 7"
+        " rto_min lock 2s rtt 250ms"
+    )
+    as_rule = "from 10.3.0.0/24 priority 512 tos 0x0 fwmark 0x5/0xff protocol 18 lookup 254"
+    (found,) = json.loads(json_text(with_routing, [make.status()], version=1))
+    assert (found["data"]["vroutes"], found["data"]["vrules"]) == ([as_route], [as_rule])
+    lines = data_text(with_routing, make.snapshot(make.status())).splitlines()
+    for title, line in (
+        ("------< Static Addresses >------",
+         "     fd02::3/64 dev eth1 scope global home -nodad preferred_lft forever track_group G set"),
+        ("------< Static Routes >------",
+         "     prepend 10.1.0.0/24 tos 16 via inet 10.0.0.2 dev eth0 table 100 scope 253 metric 7 no_track"),
+        ("------< Static Rules >------", f"     {as_rule}"),
+        ("------< Static Track groups >------", " Static Track Group = G"),
+        ("   Virtual Routes :", f"     {as_route}"),
+        ("   Virtual Rules :", f"     {as_rule}"),
+    ):  # fmt: skip
+        assert lines[lines.index(title) + 1] == line
