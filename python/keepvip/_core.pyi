@@ -64,6 +64,8 @@ class Engine:
         epoch: int,
         clear_residue: bool,
         hold_until_us: int | None,
+        interfaces: Sequence[tuple[str, int, int, tuple[int, int, int] | None, int | None]],
+        tell_unknown: bool,
     ) -> None:
         """Hands over the difference between two configurations: ("add" | "update", slot, instance),
         ("remove", slot, None).

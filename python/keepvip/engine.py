@@ -26,10 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from keepvip.config.model import Config, InstanceKey, VirtualAddress, VrrpInstance
+    from keepvip.config.model_interface import InterfaceRule
     from keepvip.config.model_vmac import Vmac, VmacKey
     from keepvip.event import TrackKey, TrackValue
 
 __all__ = ["DEFAULT_RT_PRIORITY", "Engine"]
+
+LINKBEAT = "linkbeat"
+"""The kind of tracked things that are the state of an interface."""
 
 DEFAULT_RT_PRIORITY = 10
 """SCHED_RR priority of the engine thread: above ordinary work, below the kernel's own threads (50)."""
@@ -208,6 +212,8 @@ class Engine:
             epoch=epoch,
             clear_residue=first,
             hold_until_us=_hold_until_us(config) if first else None,
+            interfaces=[_link_config(rule, tracked) for rule in config.interfaces],
+            tell_unknown=config.global_defs.log_unknown_vrids,
         )
         self._slots = slots
         self._instances = instances
@@ -253,6 +259,7 @@ class Engine:
             for track in instance.tracks
             if track.kind != INTERFACE
         )
+        wanted |= dict.fromkeys((LINKBEAT, rule.name) for rule in config.interfaces if rule.polling is not None)
         taken = set(self._tracked.values())
         free = (number for number in itertools.count() if number not in taken)
         return {key: self._tracked[key] if key in self._tracked else next(free) for key in wanted}
@@ -343,6 +350,21 @@ class Engine:
         """Events come in order: none of an older configuration follows."""
         for old in [known for known in self._names if known < epoch]:
             del self._names[old]
+
+
+_LinkConfig = tuple[str, int, int, tuple[int, int, int] | None, int | None]
+
+
+def _link_config(rule: InterfaceRule, tracked: Mapping[TrackKey, int]) -> _LinkConfig:
+    """What the engine is told of an interface, in the order of rust/py/src/config.rs."""
+    pace = rule.pace
+    return (
+        rule.name,
+        rule.down_delay_us,
+        rule.up_delay_us,
+        None if pace is None else (pace.group, pace.garp_interval_us, pace.gna_interval_us),
+        None if rule.polling is None else tracked[LINKBEAT, rule.name],
+    )
 
 
 def _hold_until_us(config: Config) -> int | None:

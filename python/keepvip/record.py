@@ -180,6 +180,13 @@ def _deleted(names: Names, base: _Base, fields: _Fields) -> event.Event:
     return event.Deleted(**base, instance=names.instance(slot), state=State(state))
 
 
+def _unknown_vrid(_names: Names, base: _Base, fields: _Fields) -> event.Event:
+    interface, sender, vrid = fields
+    return event.Notice(
+        **base, level="info", text=f"{interface}: advert of {sender} for VRID {vrid}, which is not configured"
+    )
+
+
 def _resynced(_names: Names, base: _Base, _fields: _Fields) -> event.Event:
     return event.Resynced(**base, cause="rtnetlink lost messages")
 
@@ -243,6 +250,7 @@ _MAKERS: dict[str, Callable[[Names, _Base, _Fields], event.Event]] = {
     "ListenAfterLateWakeup": _listen,
     "Late": _late,
     "Deleted": _deleted,
+    "UnknownVrid": _unknown_vrid,
     "Resynced": _resynced,
     "MembershipRefused": _membership_refused,
     "FilterRefused": _filter_refused,

@@ -20,13 +20,14 @@ from keepvip.config.settings import Context, Setting, Settings, read_block
 from keepvip.config.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from keepvip.config.build_defaults import InstanceDefaults
     from keepvip.config.diagnostic import Diagnostics
     from keepvip.config.facts import HostFacts
     from keepvip.config.model_bfd import BfdSession, BfdTrack
     from keepvip.config.model_check import SslClient
+    from keepvip.config.model_interface import InterfaceRule
     from keepvip.config.model_service import VirtualServer
     from keepvip.config.source import Span
     from keepvip.config.tree import Node
@@ -111,6 +112,7 @@ def build(
         checked_files=_checked_files(nodes),
     )
     sessions, bfd_tracks = _bfd(ctx, root, settings, {name: group for name, (_, group) in groups.items()})
+    interfaces = _interface_rules(ctx, root, tracking.instances, settings)
     track_files = {name: (file.weight, file.reverse) for name, file in tracking.known_files.items()}
     services = _services(ctx, root, msgspec.structs.replace(defaults.services, track_files=track_files))
     ctx.own_interfaces = frozenset(
@@ -131,6 +133,7 @@ def build(
         global_defs=defs,
         sync_groups=sync_groups,
         instances=tuple(routing.joined(tracking.instances).values()),
+        interfaces=interfaces,
         track_scripts=tracking.scripts,
         virtual_servers=services,
         balancing=follow_instance(ctx, defaults.services, tracking.instances, services),
@@ -190,6 +193,21 @@ def _ssl(ctx: Context, block: Setting | None) -> SslClient | None:
     from keepvip.config.build_check import build_ssl  # noqa: PLC0415
 
     return build_ssl(ctx, block)
+
+
+_INTERFACE_KEYWORDS = ("garp_group", "interface_up_down_delays", "linkbeat_interfaces", "linkbeat_use_polling")
+
+
+def _interface_rules(
+    ctx: Context, root: Settings, instances: Mapping[str, VrrpInstance], settings: Mapping[str, Settings]
+) -> tuple[InterfaceRule, ...]:
+    """What is said of interfaces as such: rare, so it is imported where it is."""
+    own = any("linkbeat_use_polling" in settings[name] for name in instances)
+    if not own and not any(keyword in root for keyword in _INTERFACE_KEYWORDS):
+        return ()
+    from keepvip.config.build_interface_rules import build_interface_rules  # noqa: PLC0415
+
+    return build_interface_rules(ctx, root, instances, settings)
 
 
 MAIL_SWITCHES = frozenset({"smtp_alert", "smtp_alert_vrrp", "smtp_alert_checker"})

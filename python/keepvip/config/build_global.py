@@ -64,6 +64,7 @@ def build_global(
         startup_delay_us=settings.value("vrrp_startup_delay", 0),
         delay_after_boot_us=settings.value("vrrp_delay_after_boot", 0),
         log_unknown_vrids="log_unknown_vrids" in settings,
+        disable_local_igmp="disable_local_igmp" in settings,
         packet_filter=_packet_filter(ctx, settings),
         snmp=_snmp(settings),
         dbus=_dbus(settings),

@@ -15,6 +15,7 @@ from keepvip.config.model_address import VirtualAddress
 from keepvip.config.model_auth import AuthHmac  # noqa: TC001
 from keepvip.config.model_bfd import BfdSession, BfdTrack  # noqa: TC001
 from keepvip.config.model_check import SslClient  # noqa: TC001
+from keepvip.config.model_interface import InterfaceRule  # noqa: TC001
 from keepvip.config.model_process import ProcessSettings
 from keepvip.config.model_remote import DbusService, SnmpAgent  # noqa: TC001
 from keepvip.config.model_route import Route, Rule, StaticAddress, TrackGroup  # noqa: TC001
@@ -308,6 +309,8 @@ class GlobalDefs(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     delay_after_boot_us: int = 0
     """The same, counted from the boot of the host; the later end of the two counts."""
     log_unknown_vrids: bool = False
+    disable_local_igmp: bool = False
+    """No IGMP reports for link-local groups while the daemon runs; a reload cannot change it."""
     packet_filter: PacketFilter = PacketFilter()
     snmp: SnmpAgent | None = None
     dbus: DbusService | None = None
@@ -366,6 +369,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     static_routes: tuple[Route, ...] = ()
     static_rules: tuple[Rule, ...] = ()
     track_groups: tuple[TrackGroup, ...] = ()
+    interfaces: tuple[InterfaceRule, ...] = ()
+    """Those of which something is said as such: delays, paces, polling."""
     files: tuple[str, ...] = ()
     """Every file that was read, in order; the first is the configuration file itself."""
     net_namespace: str | None = None

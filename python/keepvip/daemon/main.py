@@ -204,6 +204,7 @@ def _run(start: _Start, launch: background.Launch) -> int:
 
 
 def _run_engine(start: _Start, launch: background.Launch, messages: list[str], routing: Routing) -> int:
+    from keepvip.daemon.sysctl import LocalIgmp  # noqa: PLC0415
     from keepvip.engine import DEFAULT_RT_PRIORITY, Engine  # noqa: PLC0415  (not needed to refuse a configuration)
     from keepvip.net.own_links import OwnLinks  # noqa: PLC0415
     from keepvip.track.first import look  # noqa: PLC0415
@@ -216,7 +217,10 @@ def _run_engine(start: _Start, launch: background.Launch, messages: list[str], r
         needed = " (it needs root, or CAP_NET_ADMIN and CAP_NET_RAW)" if isinstance(error, PermissionError) else ""
         raise _StartRefusedError(_os_status(error), f"the engine cannot start: {_strerror(error)}{needed}") from error
     own_links = OwnLinks(engine.filter_vmac)
+    local_igmp = LocalIgmp()
     try:
+        if defs.disable_local_igmp:
+            local_igmp.disable()
         try:
             refused = netns.make_room(len(start.config.namespaces))
             messages += [refused] if refused is not None else []
@@ -240,6 +244,7 @@ def _run_engine(start: _Start, launch: background.Launch, messages: list[str], r
     finally:
         _end(engine, release=start.settings.release_on_stop)
         own_links.close(remove=start.settings.release_on_stop)
+        local_igmp.restore()
 
 
 def _routing(config: Config) -> Routing:

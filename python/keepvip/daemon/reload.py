@@ -173,6 +173,8 @@ def _fixed_difference(old: Config, new: Config) -> str | None:
         return "net_namespace"
     if old.instance_name != new.instance_name:
         return "instance"
+    if old.global_defs.disable_local_igmp is not new.global_defs.disable_local_igmp:
+        return "disable_local_igmp"
     if old.global_defs.process.tmp_config_directory != new.global_defs.process.tmp_config_directory:
         return "tmp_config_directory"
     if old.global_defs.packet_filter.table != new.global_defs.packet_filter.table:

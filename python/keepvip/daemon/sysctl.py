@@ -1,4 +1,4 @@
-"""Kernel settings that a configuration asks for while the daemon runs: `promote_secondaries`.
+"""Kernel settings that a configuration asks for while the daemon runs: `promote_secondaries`, `disable_local_igmp`.
 
 The old value is kept and put back at the end, or when a reload no longer asks for it.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["PromoteSecondaries"]
+__all__ = ["LocalIgmp", "PromoteSecondaries"]
 
 _log = logging.getLogger("keepvip.daemon")
 
@@ -61,3 +61,31 @@ class PromoteSecondaries:
 
     def _path(self, interface: str) -> Path:
         return self._root / interface / "promote_secondaries"
+
+
+class LocalIgmp:
+    """net.ipv4.igmp_link_local_mcast_reports, off while the daemon runs (`disable_local_igmp`)."""
+
+    def __init__(self, path: Path = Path("/proc/sys/net/ipv4/igmp_link_local_mcast_reports")) -> None:
+        self._path = path
+        self._before: str | None = None
+
+    def disable(self) -> None:
+        """Turns the reports off; a kernel that cannot is logged."""
+        try:
+            before = self._path.read_text(encoding="ascii").strip()
+            if before != "0":
+                self._path.write_text("0", encoding="ascii")
+                self._before = before
+        except OSError as error:
+            _log.warning("Cannot disable IGMP reports of link-local groups (%s): %s", self._path, error.strerror)
+
+    def restore(self) -> None:
+        """Puts it back as it was."""
+        if self._before is None:
+            return
+        try:
+            self._path.write_text(self._before, encoding="ascii")
+        except OSError as error:
+            _log.warning("Cannot restore %s: %s", self._path, error.strerror)
+        self._before = None

@@ -17,6 +17,7 @@ from keepvip.script.runner import Runner
 from keepvip.script.security import vet_script
 from keepvip.track.file import FileTracker
 from keepvip.track.first import FILE, PROCESS, SCRIPT, first_values
+from keepvip.track.linkbeat import LINKBEAT, LinkBeat
 from keepvip.track.process import ProcessCounter, ProcessWatch
 from keepvip.track.script import ScriptTracker, describe
 from keepvip.track.watch import FileWatcher
@@ -59,6 +60,7 @@ class Trackers:
         self._scripts: dict[str, ScriptTracker] = {}
         self._files: dict[str, FileTracker] = {}
         self._processes = ProcessWatch(lambda name: self._reporter(PROCESS, name))
+        self._linkbeat = LinkBeat(self._beat)
         self._leaving: list[ScriptTracker] = []
         self._users: dict[TrackKey, tuple[str, ...]] = {}
         self._vetting: asyncio.Task[None] | None = None
@@ -88,6 +90,7 @@ class Trackers:
             tracker.halt()
         self._leaving = [tracker for tracker in (*self._leaving, *before.values()) if tracker.running_s is not None]
         self._configure_files(config)
+        self._linkbeat.configure(_polled(config), asyncio.get_running_loop())
         self._processes.configure(
             config.track_processes,
             config.global_defs.process_monitor_rcv_bufs,
@@ -100,6 +103,10 @@ class Trackers:
             self._vetting = None
         if self._scripts:
             self._vetting = asyncio.get_running_loop().create_task(self._vet(config), name="vet track scripts")
+
+    def _beat(self, name: str, up: bool) -> None:
+        log.info("The driver of %s says that its link is %s", name, "up" if up else "down")
+        self._tell(LINKBEAT, name, "good" if up else "bad")
 
     def _configure_files(self, config: Config) -> None:
         before, self._files = self._files, {}
@@ -158,6 +165,7 @@ class Trackers:
         for file in self._files.values():
             file.halt()
         self.watcher.close()
+        self._linkbeat.halt()
         self._processes.close()
         trackers = [*self._scripts.values(), *self._leaving]
         for tracker in trackers:
@@ -267,3 +275,8 @@ class Trackers:
             },
             instances=self._users.get((PROCESS, name), ()),
         )
+
+
+def _polled(config: Config) -> dict[str, str]:
+    """The methods by which links are polled, by interface."""
+    return {rule.name: rule.polling for rule in config.interfaces if rule.polling is not None}

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use keepvip_proto::engine::{LinkConfig, Pace};
 use keepvip_proto::time::Duration;
 use keepvip_proto::vrrp::auth_hmac::{HmacConfig, HmacKey, HmacMode};
 use keepvip_proto::vrrp::config::{
@@ -94,6 +95,26 @@ pub(crate) fn track((target, weight, reverse): PyTrack) -> Result<Track, Error> 
         target,
         weight,
         reverse,
+    })
+}
+
+/// What is configured of an interface: name, delays down and up in µs, the group of its announcements with their gaps in
+/// µs, and the number of the tracked thing that tells its state.
+pub(crate) type PyLinkConfig = (String, u64, u64, Option<(u32, u64, u64)>, Option<u32>);
+
+/// One interface.
+pub(crate) fn link_config((name, down_us, up_us, pace, polled): PyLinkConfig) -> Result<LinkConfig, Error> {
+    Ok(LinkConfig {
+        netns: 0,
+        name: interface("interfaces", &name)?,
+        down_delay: Duration::from_micros(down_us),
+        up_delay: Duration::from_micros(up_us),
+        pace: pace.map(|(group, garp_us, gna_us)| Pace {
+            group,
+            garp_interval: Duration::from_micros(garp_us),
+            gna_interval: Duration::from_micros(gna_us),
+        }),
+        polled,
     })
 }
 

@@ -10,7 +10,7 @@ use keepvip_proto::vrrp::config::RouterConfig;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-use crate::config::{self, Instance, PyLinks, PyTrack, Value};
+use crate::config::{self, Instance, PyLinkConfig, PyLinks, PyTrack, Value};
 use crate::error::Error;
 use crate::{event, status};
 
@@ -75,7 +75,7 @@ impl Engine {
         self.engine.notices().to_vec()
     }
 
-    #[pyo3(signature = (*, changes, tracks, links, groups, namespaces, epoch, clear_residue, hold_until_us))]
+    #[pyo3(signature = (*, changes, tracks, links, groups, namespaces, epoch, clear_residue, hold_until_us, interfaces, tell_unknown))]
     #[expect(clippy::too_many_arguments, reason = "all of them have names in Python")]
     fn apply(
         &self,
@@ -87,8 +87,14 @@ impl Engine {
         epoch: u32,
         clear_residue: bool,
         hold_until_us: Option<u64>,
+        interfaces: Vec<PyLinkConfig>,
+        tell_unknown: bool,
     ) -> Result<(), Error> {
         // All of it is converted before anything is changed.
+        let interfaces = interfaces
+            .into_iter()
+            .map(config::link_config)
+            .collect::<Result<Vec<_>, _>>()?;
         let changes = changes
             .into_iter()
             .map(|change| {
@@ -119,6 +125,8 @@ impl Engine {
             groups: groups.into_iter().map(|members| GroupConfig { members }).collect(),
             clear_residue,
             hold_until: hold_until_us.map(Instant::from_micros),
+            links: interfaces,
+            tell_unknown,
         };
         self.engine.apply(Box::new(ApplyCommand {
             apply,

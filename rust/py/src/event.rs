@@ -99,6 +99,14 @@ fn event<'py>(py: Python<'py>, kind: &EventKind, took: Duration) -> PyResult<(&'
             ("ListenAfterLateWakeup", (slot, late.as_micros()).into_pyobject(py)?)
         }
         EventKind::Deleted { slot, state } => ("Deleted", (slot, *state as u8).into_pyobject(py)?),
+        EventKind::UnknownVrid {
+            interface,
+            sender,
+            vrid,
+        } => (
+            "UnknownVrid",
+            (text(interface), sender.to_string(), vrid).into_pyobject(py)?,
+        ),
         EventKind::Resynced => ("Resynced", PyTuple::empty(py)),
         EventKind::Stopped => ("Stopped", PyTuple::empty(py)),
     })

@@ -35,6 +35,8 @@ impl World {
             groups: groups(setup),
             clear_residue: true,
             hold_until: (!setup.startup_delay.is_zero()).then(|| self.now + setup.startup_delay),
+            links: Vec::new(),
+            tell_unknown: false,
         };
         self.nodes[id].core.handle_clock(self.now.as_micros());
         self.nodes[id].core.apply(self.now, apply);
@@ -64,6 +66,8 @@ impl World {
             groups: groups(&setup),
             clear_residue: false,
             hold_until: None,
+            links: Vec::new(),
+            tell_unknown: false,
         };
         self.setups[id] = setup;
         if self.nodes[id].state == NodeState::Running {

@@ -46,7 +46,6 @@ VRRP = (
         "off",
         "C",
         "2.2.0",
-        not_yet("disable_local_igmp", "the kernel goes on sending these reports"),
     ),
     Keyword(
         "v3_checksum_as_v2",
@@ -205,7 +204,6 @@ VRRP = (
         "Logs adverts of virtual routers that are not configured.",
         "off",
         "C",
-        support=not_yet("log of unknown virtual routers", "such adverts are not reported"),
     ),
     Keyword("vrrp_owner_ignore_adverts", (BOOL,), "Default of owner_ignore_adverts.", "off", "C", "2.3.3"),
     Keyword(

@@ -21,7 +21,6 @@ _PROCESS = (
         "off",
         "C",
         "1.1.18",
-        not_yet("polling of the link state", "the link state comes from the kernel's own messages"),
     ),
     Keyword(
         "net_namespace",
@@ -129,9 +128,8 @@ ROOT = Block(
             "none",
             "C",
             "1.2.21",
-            not_yet("announcement groups", "the rate of announcements is not limited by it"),
-            "add",
-            GARP_GROUP,
+            duplicates="add",
+            block=GARP_GROUP,
         ),
         Keyword(
             "linkbeat_interfaces",
@@ -140,9 +138,8 @@ ROOT = Block(
             "none",
             "C",
             "2.0.13",
-            not_yet("polling of the link state", "the link state comes from the kernel's own messages"),
-            "add",
-            LINKBEAT_INTERFACES,
+            duplicates="add",
+            block=LINKBEAT_INTERFACES,
         ),
         Keyword(
             "vrrp_instance",
@@ -181,9 +178,8 @@ ROOT = Block(
             "none",
             "C",
             "2.2.3",
-            not_yet("interface_up_down_delays", "every change of an interface is believed at once"),
-            "add",
-            INTERFACE_UP_DOWN_DELAYS,
+            duplicates="add",
+            block=INTERFACE_UP_DOWN_DELAYS,
         ),
         Keyword(
             "SSL",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keepvip.config.keyword import Arg, Block, Keyword, not_yet, table
+from keepvip.config.keyword import Arg, Block, Keyword, table
 from keepvip.config.keywords.arguments import ADDRESS, BOOL
 
 UNICAST_PEERS = Block(
@@ -157,8 +157,5 @@ TRANSPORT = (
         "Asks the driver of the interface for its link state from time to time.",
         "off",
         "C",
-        support=not_yet(
-            "polling of the link state", "the link state comes from the kernel's own messages", recorded=True
-        ),
     ),
 )

@@ -281,6 +281,8 @@ impl Node {
             groups,
             clear_residue: true,
             hold_until: None,
+            links: Vec::new(),
+            tell_unknown: false,
         });
     }
 

@@ -21,6 +21,8 @@ impl Core {
             self.hold_until = until;
         }
         self.unwatch_all();
+        self.unknown = apply.tell_unknown.then(Default::default);
+        self.configure_links(apply.links);
         let (updated, added) = self.exchange(now, apply.changes);
         self.index_routers();
         self.regroup(apply.groups);

@@ -21,7 +21,8 @@ impl Core {
     ///
     /// What a fact means is found out in [`Self::handle_deadlines`], when all facts of the wake-up are in: an address
     /// that a DHCP client takes off and puts back in one go is no fault.
-    pub fn handle_link(&mut self, fact: LinkFact) {
+    pub fn handle_link(&mut self, told: LinkFact) {
+        let fact = self.judge_link(told);
         let before = self.facts.link_told(fact);
         if before == Some(fact) || self.is_resyncing(fact.id.netns) {
             return;
@@ -35,6 +36,7 @@ impl Core {
     /// A link is gone, and its addresses with it.
     pub fn handle_link_gone(&mut self, id: IfId) {
         self.forget_held_on(id);
+        self.forget_link(id);
         if let Some(fact) = self.facts.link_gone(id)
             && !self.is_resyncing(id.netns)
         {
@@ -76,6 +78,7 @@ impl Core {
 
     /// All facts of this wake-up are in: what do they mean?
     pub(super) fn settle(&mut self, now: Instant) {
+        self.end_doubts(now);
         if !self.unsettled.is_empty() {
             let mut slots = core::mem::take(&mut self.unsettled);
             slots.sort_unstable();

@@ -17,6 +17,7 @@ mod configure;
 mod deadline;
 mod fault;
 mod host;
+mod links;
 mod namespace;
 mod output;
 mod reach;
@@ -44,6 +45,7 @@ use crate::vrrp::track::{TrackId, TrackValue};
 use crate::wheel::Wheel;
 
 use advert::{Farewell, QueuedAdvert};
+pub use links::{LinkConfig, Pace};
 pub use receive::AdvertRx;
 pub use routine::{Noted, Routine};
 
@@ -59,6 +61,10 @@ pub struct Apply {
     /// Until then received adverts are thrown away, and timers of routers that start count from then
     /// (`vrrp_startup_delay`).
     pub hold_until: Option<Instant>,
+    /// All interfaces of which something is configured, in whatever order.
+    pub links: Vec<LinkConfig>,
+    /// Adverts for virtual routers that nobody configured are told (`log_unknown_vrids`), each router once.
+    pub tell_unknown: bool,
 }
 
 /// One difference between two configurations.
@@ -141,6 +147,9 @@ pub struct Core {
     routers: Vec<Option<Box<Router>>>,
     groups: Vec<Group>,
     facts: Facts,
+    links: links::Links,
+    /// Virtual routers that nobody configured and that were told; `None` where they are not to be told.
+    unknown: Option<std::collections::HashSet<(IfId, Family, u8)>>,
     announcer: Announcer,
     /// When masters of the same interval advertise.
     phases: Phases,
@@ -202,6 +211,8 @@ impl Core {
             routers: Vec::new(),
             groups: Vec::new(),
             facts: Facts::default(),
+            links: links::Links::default(),
+            unknown: None,
             announcer: Announcer::default(),
             phases: Phases::default(),
             wheel: Wheel::new(),

@@ -34,6 +34,7 @@ impl Core {
         self.own_deletions.resynced(netns);
         for link in self.facts.end_resync(netns).links {
             self.forget_held_on(link.id);
+            self.forget_link(link.id);
         }
         let start = self.vips.partition_point(|(other, ..)| *other < netns);
         for index in start..self.vips.len() {
@@ -73,6 +74,7 @@ impl Core {
         namespace.known = false;
         for link in self.facts.forget(netns) {
             self.forget_held_on(link);
+            self.forget_link(link);
         }
         self.own_deletions.resynced(netns);
         self.doubt(netns);

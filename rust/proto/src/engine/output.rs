@@ -67,7 +67,8 @@ impl Core {
                 IpAddr::V4(_) => (ARP, garp.garp_interval),
                 IpAddr::V6(_) => (NA, garp.gna_interval),
             };
-            if !gap.is_zero() && !self.announcer.may_send(now, link.id, kind) {
+            let (pacer, gap) = self.links.pace(&link, Family::of(&vip.addr), gap);
+            if !gap.is_zero() && !self.announcer.may_send(now, pacer, kind) {
                 self.announcer.rotate();
                 looked_at += 1;
                 continue;
@@ -78,7 +79,7 @@ impl Core {
             let Ok(len) = written else {
                 continue;
             };
-            self.announcer.sent(now, link.id, kind, gap);
+            self.announcer.sent(now, pacer, kind, gap);
             if let Some(router) = self.router_mut(batch.slot) {
                 match family {
                     Family::V4 => router.stats.garp_sent += 1,
@@ -189,7 +190,8 @@ impl Core {
     /// When [`Self::handle_deadlines`] has something to do.
     pub fn next_deadline(&mut self) -> Option<Instant> {
         if self.unsettled.is_empty() && self.lost.is_empty() {
-            self.wheel.next_deadline().map(Instant::from_micros)
+            let routers = self.wheel.next_deadline().map(Instant::from_micros);
+            self.links.next_deadline().into_iter().chain(routers).min()
         } else {
             Some(Instant::ZERO)
         }

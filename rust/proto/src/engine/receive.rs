@@ -74,7 +74,10 @@ impl Core {
         if now < self.hold_until || self.stopping.is_some() {
             return None;
         }
-        let slot = self.find(rx, vrid)?;
+        let Some(slot) = self.find(rx, vrid) else {
+            self.tell_unknown(now, rx, vrid);
+            return None;
+        };
         let utc_us = self.utc_us;
         let router = self.router_mut(slot)?;
         if matches!(router.phase, Phase::Init | Phase::Fault) {
@@ -129,6 +132,29 @@ impl Core {
         self.rearm(slot);
         self.mark_dirty(slot);
         (is_routine && self.is_routine(slot, now, rx)).then_some(slot)
+    }
+
+    /// Not of routers that nobody here can hear: those in FAULT are known.
+    fn tell_unknown(&mut self, now: Instant, rx: &AdvertRx<'_>, vrid: u8) {
+        const MOST: usize = 4096;
+        let Some(link) = self.facts.link(rx.interface) else {
+            return;
+        };
+        let interface = link.name;
+        if let Some(known) = &mut self.unknown
+            && known.len() < MOST
+            && known.insert((rx.interface, rx.family, vrid))
+        {
+            let sender = rx.source;
+            self.report(
+                now,
+                EventKind::UnknownVrid {
+                    interface,
+                    sender,
+                    vrid,
+                },
+            );
+        }
     }
 
     fn reject(&mut self, now: Instant, slot: Slot, sender: IpAddr, (cause, got, expected): Refusal) {

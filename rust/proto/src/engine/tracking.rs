@@ -12,11 +12,13 @@ impl Core {
         if self.track_values.len() <= index {
             self.track_values.resize(index + 1, TrackValue::Unknown);
         }
-        if core::mem::replace(&mut self.track_values[index], value) != value
-            && let Some(slots) = self.trackers.get(&id)
-        {
+        if core::mem::replace(&mut self.track_values[index], value) == value {
+            return;
+        }
+        if let Some(slots) = self.trackers.get(&id) {
             self.unsettled.extend_from_slice(slots);
         }
+        self.beat(id, value);
     }
 
     pub(super) fn track_sum(&self, slot: Slot) -> Sum {

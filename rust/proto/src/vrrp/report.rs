@@ -438,6 +438,15 @@ pub enum EventKind {
         /// Its last state.
         state: State,
     },
+    /// An advert for a virtual router that nobody configured, the first for it.
+    UnknownVrid {
+        /// Where it came in.
+        interface: IfName,
+        /// Who sent it.
+        sender: IpAddr,
+        /// The virtual router.
+        vrid: u8,
+    },
     /// rtnetlink lost messages and all facts were read anew.
     Resynced,
     /// Everything is released; nothing follows.
