@@ -88,4 +88,7 @@ class ServicesView(_Answer, frozen=True, kw_only=True):
     """Changes of others in our part of the table that were put right."""
     requests: int = 0
     """Messages to the kernel that changed something."""
+    checks: dict[str, int] = {}
+    """What became of all health checks so far: started, ok, failed, timed_out, not_possible (a problem of this host),
+    changes; checkers, and how many are probed (equal ones once)."""
     services: tuple[ServiceView, ...] = ()

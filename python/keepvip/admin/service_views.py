@@ -30,6 +30,7 @@ def view(balancer: Balancer | None, statistics: Statistics) -> ServicesView:
         errors=balancer.errors,
         repairs=balancer.repairs,
         requests=balancer.requests,
+        checks=balancer.check_counters(),
         services=tuple(_service(state, statistics, balancer.checker) for state in balancer.pool.services.values()),
     )
 

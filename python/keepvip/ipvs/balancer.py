@@ -48,6 +48,9 @@ class CheckersPort(Protocol):
     def status(self, key: CheckerKey) -> CheckStatus | None:
         """How one stands."""
 
+    def counters(self) -> dict[str, int]:
+        """What became of all checks so far."""
+
     async def stop(self) -> None:
         """No more checks."""
 
@@ -289,6 +292,10 @@ class Balancer:
     def checker(self, key: CheckerKey) -> CheckStatus | None:
         """How a checker stands, if it runs."""
         return self._checkers.status(key) if self._checkers is not None else None
+
+    def check_counters(self) -> dict[str, int]:
+        """What became of all checks so far."""
+        return self._checkers.counters() if self._checkers is not None else {}
 
     async def stop(self, *, remove: bool) -> None:
         """Ends the checks, removes the services unless they shall stay, and tells what omega wants told."""
