@@ -43,7 +43,9 @@ def test_ipv4_adverts_addresses_and_announcements_have_the_virtual_mac(pair: Pai
         link = links(pair.a)["vrrp.51"]
         assert (link["link"], link["address"]) == ("eth0", MAC4)
         assert link["linkinfo"]["info_data"]["mode"] == "private"
-        assert (link["inet6_addr_gen_mode"], str(link["group"])) == ("none", "7")
+        assert link["inet6_addr_gen_mode"] == "none"
+        if kind is not Keepalived:  # newer than 2.2.7
+            assert str(link["group"]) == "7"
         settings = ("arp_ignore", "accept_local", "rp_filter", "promote_secondaries")
         assert conf(pair.a, "vrrp.51", *settings) == ["1", "1", "0", "1"]
         assert conf(pair.a, "eth0", "arp_ignore", "arp_filter", "rp_filter") == ["1", "1", "2"]
@@ -115,6 +117,8 @@ def test_adverts_on_the_interface_addresses_on_the_link(pair: Pair, kind: type[D
     kind(pair.b, text(99, "10.0.0.11")).start()
     assert advert.source_mac == pair.a.mac("eth0")
     assert pair.a.addresses("vip0") == {"10.0.0.1"}
+    if kind is Keepalived:
+        return  # 2.2.7 has it for links of single addresses only
     # Every second one announcement, so that switches keep the place of the MAC that adverts do not show them.
     start_ns = advert.at_ns + 500_000_000
     extra = pair.tap.wait_garp("a", "10.0.0.1", timeout_s=4, since_ns=start_ns, count=2)
@@ -139,6 +143,12 @@ def test_link_deleted_or_down_is_a_fault_and_mended(pair: Pair, kind: type[Daemo
     up_ns = time.time_ns()
     pair.a.network.ip("link set vrrp.51 up")
     pair.wait_master(pair.a, since_ns=up_ns)
+    if kind is not Keepalived:
+        renamed_ns = time.time_ns()
+        pair.a.network.ip("link set vrrp.51 name other")  # newer kernels do this without taking it down
+        pair.wait_master(pair.a, since_ns=renamed_ns)
+        assert pair.a.addresses("other") == {"10.0.0.1"}
+        assert '"other" : "eth0"' in pair.a.network.run("nft", "list", "ruleset")
     parent_ns = time.time_ns()
     pair.a.link("eth0", up=False)
     pair.tap.wait_advert("b", 51, timeout_s=5, since_ns=parent_ns)

@@ -71,8 +71,10 @@ class OwnLinks:
     def __init__(self, filter_vmac: FilterVmac | None = None) -> None:
         """`filter_vmac`: see `keepvip.engine.Engine.filter_vmac`."""
         self._filter = filter_vmac
-        self._filtered: set[tuple[int, int, int]] = set()
-        """What it was told: index of a link, of its parent, family."""
+        self._filtered: set[tuple[int, str, int, int]] = set()
+        """What it was told: index and name of a link, index of its parent, family."""
+        self._indexes: set[int] = set()
+        """Of our links and of what is below them, as last seen: a link that is renamed is still ours."""
         self.names: dict[VmacKey, str] = {}
         """What each link is called; also of those that could not be made."""
         self._wanted: dict[VmacKey, Vmac] = {}
@@ -199,6 +201,8 @@ class OwnLinks:
         if made:
             snapshot = self._look()
         self._made |= {name for name in names.values() if name in snapshot.by_name}
+        used = {*names.values(), *(vmac.parent for vmac in self._wanted.values())}
+        self._indexes = {link.index for name in used if (link := snapshot.by_name.get(name)) is not None}
         self._tell_filter(snapshot)
         new = [key for key in self._wanted if (key in fresh or names[key] in made) and names[key] in snapshot.by_name]
         todo = [
@@ -240,14 +244,14 @@ class OwnLinks:
         """Tells the packet filter of macvlans, before they are up, and of those that are gone."""
         if self._filter is None:
             return
-        now: set[tuple[int, int, int]] = set()
+        now: set[tuple[int, str, int, int]] = set()
         for key, vmac in self._wanted.items():
             link, parent = snapshot.by_name.get(self.names[key]), snapshot.by_name.get(vmac.parent)
             if vmac.kind == "macvlan" and link is not None and parent is not None:
                 families = ({4} if vmac.family == 4 else set()) | ({6} if vmac.ipv6 else set())
-                now |= {(link.index, parent.index, family) for family in families}
+                now |= {(link.index, link.name, parent.index, family) for family in families}
         for there, changed in ((False, self._filtered - now), (True, now - self._filtered)):
-            for index, parent_index, family in sorted(changed):
+            for index, _, parent_index, family in sorted(changed):
                 try:
                     self._filter(index=index, parent=parent_index, family=family, there=there)
                 except RuntimeError as error:
@@ -310,7 +314,8 @@ class OwnLinks:
                 if found:
                     break
                 link = link_of(body) if kind < RTM_NEWADDR else None
-                found = kind >= RTM_NEWADDR or (link is not None and link.name in names)
+                ours = link is not None and (link.name in names or link.index in self._indexes)
+                found = ours or kind >= RTM_NEWADDR
 
     def _delete(self, requests: Requests, snapshot: Snapshot, names: Iterable[str]) -> None:
         from keepvip.net import link_request  # noqa: PLC0415
