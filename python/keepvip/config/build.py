@@ -12,6 +12,7 @@ from keepvip.config.build_instance import build_instance
 from keepvip.config.build_routing import build_routing
 from keepvip.config.build_script import build_notify
 from keepvip.config.build_track import build_tracking
+from keepvip.config.build_vmac import link_names
 from keepvip.config.diagnostic import ConfigTestClass, Related
 from keepvip.config.keywords import ROOT
 from keepvip.config.keywords.sync_group import VRRP_SYNC_GROUP
@@ -115,7 +116,7 @@ def build(
     interfaces = _interface_rules(ctx, root, tracking.instances, settings)
     track_files = {name: (file.weight, file.reverse) for name, file in tracking.known_files.items()}
     services = _services(ctx, root, msgspec.structs.replace(defaults.services, track_files=track_files))
-    ctx.own_interfaces = frozenset(
+    ctx.own_interfaces |= frozenset(
         link.name or f"{link.prefix}.{link.vrid}"
         for instance in tracking.instances.values()
         for link in instance.own_links
@@ -270,6 +271,7 @@ def _instances(
         if "notify_priority_changes" in group:
             for member in _members(group):
                 from_group.setdefault(member.keyword, group.value("notify_priority_changes", False))
+    ctx.own_interfaces = link_names((block.node for block in _all(root, "vrrp_instance")), defaults.vmac_prefix)
     seen: dict[str, Node] = {}
     instances: dict[str, VrrpInstance] = {}
     settings: dict[str, Settings] = {}

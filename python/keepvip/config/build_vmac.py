@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from keepvip.config.build_defaults import InstanceDefaults
     from keepvip.config.model import VirtualAddress, VrrpInstance
     from keepvip.config.settings import Context, Setting, Settings
+    from keepvip.config.tree import Node
 
-__all__ = ["OwnLink", "build_vmac", "place_addresses", "virtual_mac"]
+__all__ = ["OwnLink", "build_vmac", "link_names", "place_addresses", "virtual_mac"]
 
 _OCTETS = re.compile(r"[0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2}){4,5}", re.ASCII)
 _RFC_PREFIX = "00:00:5e:00:0"
@@ -95,6 +96,20 @@ def build_vmac(
         link_local=family == 6 and not xmit_base,
     )
     return OwnLink(vmac, xmit_base)
+
+
+def link_names(instances: Iterable[Node], prefix: str) -> frozenset[str]:
+    """What the links of instances are called where nothing stands in the way: other lines may name them."""
+    found: set[str] = set()
+    for instance in instances:
+        lines = {node.keyword: node for node in instance.children or ()}
+        for keyword in ("use_vmac", "use_ipvlan"):
+            if (wish := lines.get(keyword)) is not None:
+                found.update(word for word in wish.args if word not in {"name", "group", _SILENT})
+                vrid = lines.get("virtual_router_id")
+                ending = f".{vrid.args[0]}" if vrid is not None and vrid.args else ""
+                found.update(prefix[: _MAX_NAME - len(more) - len(ending)] + more + ending for more in ("", "6"))
+    return frozenset(found)
 
 
 class _Builder:

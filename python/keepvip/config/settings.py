@@ -63,7 +63,7 @@ class Context:
         self.dynamic_interfaces = False
         """Interfaces need not exist. Known once `global_defs` has been read."""
         self.own_interfaces: frozenset[str] = frozenset()
-        """Links that keepvip makes itself. Known once the instances have been read."""
+        """Links that keepvip makes itself."""
         self.fatal = False
         """Something was found with which keepalived would not start: there is no usable configuration."""
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from keepvip.config.facts import HostFacts, Interface
 from keepvip.config.model import VrrpInstance
 from keepvip.config.model_vmac import Vmac
 
@@ -135,3 +136,11 @@ def test_garp_extra_if(compiled: Compile, name: str) -> None:
     assert (own.extra_s, own.extra_all) == (30, False)
     everywhere = one(compiled(f"global_defs {{\nvrrp_{name} all 7\n}}\n" + file(""))).garp
     assert (everywhere.extra_s, everywhere.extra_all) == (7, True)
+
+
+def test_other_lines_may_name_a_link_that_does_not_exist_yet(compiled: Compile) -> None:
+    facts = HostFacts(interfaces={"eth0": Interface("eth0")}, addresses={})
+    for words, name in (("", "vrrp.5"), ("", "vrrp6.5"), ("name vip0", "vip0")):
+        tracked = f"track_interface {{\n{name}\n}}"
+        assert codes(compiled(file(f"use_vmac {words}\n{tracked}"), facts)) == []
+        assert "unknown-interface" in codes(compiled(file(tracked), facts))
