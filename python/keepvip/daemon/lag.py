@@ -1,7 +1,7 @@
 """How late the event loop runs: a metric, with an alarm.
 
-The engine does not depend on the loop, but notifications, answers and reloads do. A timer looks four
-times a second how late it was called; the delay between an engine event and its reading counts as well.
+The engine does not depend on the loop, but notifications, answers and reloads do. A timer looks
+twice a second how late it was called; the delay between an engine event and its reading counts as well.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["LagMeter", "LagReport"]
 
 _log = logging.getLogger("keepvip.daemon")
 
-PERIOD_S = 0.25
+PERIOD_S = 0.5
 ALARM_S = 0.5
 """Later than this is logged, at most once per `ALARM_REST_S`."""
 ALARM_REST_S = 30.0
