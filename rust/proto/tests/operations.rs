@@ -1167,3 +1167,15 @@ proptest! {
         live_by(&octets);
     }
 }
+
+/// What the fuzzer has found its way by so far.
+#[test]
+fn the_corpus() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/operations");
+    let mut lived = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        live_by(&std::fs::read(entry.unwrap().path()).unwrap());
+        lived += 1;
+    }
+    assert!(lived > 0);
+}
