@@ -125,6 +125,7 @@ def test_what_others_remove_is_put_back_at_once(pair: Pair) -> None:
     assert "10.79.0.1" not in pair.a.addresses()
 
 
+@pytest.mark.ours("2.2.7 removes the rules only")
 def test_residue_of_a_killed_daemon_is_removed_at_start(pair: Pair, kind: type[Daemon]) -> None:
     """vrrp-behaviour.md 1.1; what somebody else set stays."""
     daemon = kind(pair.a, conf(ROUTES, RULES, priority=50))
