@@ -6,7 +6,7 @@ import asyncio
 import copy
 import logging
 import resource
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from keepvip.config.model import Config, GlobalDefs
     from keepvip.config.model_check import SslClient
     from keepvip.config.model_service import CheckerKey, ServiceKey
-    from keepvip.script.runner import Runner
+    from keepvip.script.runner import Runner, Running
     from keepvip.script.security import Vetted
     from keepvip.service_event import CheckResult, CheckStatus, CheckTask
 
@@ -47,8 +47,8 @@ log = logging.getLogger("keepvip.check")
 
 SPARE_DESCRIPTORS = 1024
 """For everything but checks: mails, clients of the API, FIFOs."""
-STOP_S = 0.5
-"""How long check scripts may take to end at the stop of the daemon; the process that starts them ends them then."""
+STOP_S = 1.0
+"""How long check scripts may take to end at the stop of the daemon; then they are killed (checkers-and-ipvs.md 1)."""
 
 
 class Checkers:
@@ -136,7 +136,9 @@ class Checkers:
         }
 
     async def stop(self) -> None:
-        """Ends everything; scripts get SIGTERM."""
+        """Ends everything; scripts get SIGTERM, and those that still run 1 s later SIGKILL."""
+        scripts = [cast("MiscWay", run.way) for run in self._runs.values() if isinstance(run.checker, MiscCheck)]
+        running = [script.running for script in scripts]
         self._halt_all()
         self._agenda.clear()
         self._bulk.close()
@@ -147,6 +149,7 @@ class Checkers:
         if self._ping_range is not None:
             self._ping_range.restore()
             self._ping_range = None
+        await _end_scripts([script for script in running if script is not None])
         if self._runner is not None and self._given_runner is None:
             await self._runner.close()
 
@@ -250,8 +253,7 @@ class Checkers:
             if vetted.command is None:
                 run.disable(vetted.findings[-1].message)
             else:
-                way: MiscWay = run.way  # type: ignore[assignment]
-                way.ready(vetted.command)
+                cast("MiscWay", run.way).ready(vetted.command)
 
     # ---- the host
 
@@ -276,3 +278,19 @@ class Checkers:
 
             self._ping_range = PingRange()
         self._ping_range.widen()
+
+
+async def _end_scripts(scripts: list[Running]) -> None:
+    """They were sent SIGTERM."""
+    from keepvip.script.runner import Ending  # noqa: PLC0415  (only with scripts)
+
+    waits = {asyncio.ensure_future(script.wait()): script for script in scripts}
+    if not waits:
+        return
+    _, late = await asyncio.wait(waits, timeout=STOP_S)
+    for wait in late:
+        waits[wait].end(Ending.STOPPED, grace_s=0.0)
+    if late:
+        _, stuck = await asyncio.wait(late, timeout=STOP_S)
+        for wait in stuck:
+            wait.cancel()

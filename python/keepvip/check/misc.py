@@ -29,6 +29,11 @@ class MiscWay:
         self._running: Running | None = None
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def running(self) -> Running | None:
+        """The run that is under way."""
+        return self._running
+
     def begin(self, page: int, done: Done) -> None:
         """Runs it once."""
         self._task = asyncio.get_running_loop().create_task(self._run(done), name="MISC_CHECK")

@@ -314,6 +314,16 @@ async def test_a_reload_ends_scripts(pool: Pool, tmp_path: Path) -> None:
     assert pool.heard == []
 
 
+async def test_the_stop_ends_scripts_that_do_not_want_to(pool: Pool, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    stubborn = script(tmp_path / "check", f"trap '' TERM; echo $$ > {pid}; while :; do sleep 0.05; done")
+    pool.apply([task(misc(stubborn, timeout_us=10**8))])
+    await pool.until(lambda: pid.exists() and pid.read_text().strip())
+    number = int(pid.read_text())
+    await pool.checkers.stop()
+    assert not alive(number)
+
+
 def alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
