@@ -201,10 +201,10 @@ def test_commands_that_ask_nobody_import_no_client() -> None:
 
 async def test_log(asked: Asked) -> None:
     done = await asked.run("log")
-    assert [line.split()[0] for line in done.output.splitlines()][:3] == ["admin", "config", "daemon"]
+    assert {"admin", "config", "daemon", "vrrp"} <= {line.split()[0] for line in done.output.splitlines()}
     before = dict(line.split() for line in done.output.splitlines())["vrrp"]
     changed = await asked.run("log", "vrrp", "error")
-    assert "vrrp     error" in changed.output
+    assert ["vrrp", "error"] in [line.split() for line in changed.output.splitlines()]
     await asked.run("log", "vrrp", before)
 
 
