@@ -398,7 +398,7 @@ def test_ping_group_range(tmp_path: Path) -> None:
 
 
 async def test_a_thousand_checks_hold_up_nothing(pool: Pool, switch: Switch, free_port: int) -> None:
-    """All due at the same moment: the loop takes them in turns. Counted is its own work, not what others take from it."""
+    """All due at the same moment: the loop takes them in turns. Its own work counts, not what others take from it."""
     tasks = [task(tcp(switch.port if number % 2 else free_port, retry=number), str(number)) for number in range(1000)]
     worst = 0.0
 
