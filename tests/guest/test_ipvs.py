@@ -1,5 +1,6 @@
 """Virtual servers on a real IPVS: forwarding, reload, restart, repair, end; keepalived as the second opinion."""
 
+import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -235,6 +236,26 @@ virtual_server 10.0.0.100 84 {
   real_server fd02::11 84 { }
 }
 """
+
+
+def test_the_state_dump_names_what_keepalived_names(net: Balanced, monkeypatch: pytest.MonkeyPatch) -> None:
+    dumps = {}
+    kinds: list[type[Daemon]] = [Keepalived, Keepvipd]
+    monkeypatch.setenv("TMPDIR", str(net.director.directory))
+    path = net.director.directory / "keepalived_check.data"
+    for kind in kinds:
+        daemon = kind(net.director, service(more="sorry_server 10.2.0.12 81", one="weight 3\n TCP_CHECK {\n }\n"))
+        daemon.start()
+        wait(lambda: len(net.table()) == 3, "the table is there")
+        daemon.process.signal(signal.SIGUSR1)
+        wait(lambda: path.exists() and "Keepalive method" in path.read_text(), "the dump")
+        dumps[kind] = path.read_text().splitlines()
+        path.unlink()
+        assert daemon.stop() == 0
+    topology = [line for line in dumps[Keepvipd] if line.startswith("  ")]
+    assert len(topology) > 40
+    # Times have one unit there; a retry counter that has not begun is 0 here.
+    assert [line for line in topology if line not in dumps[Keepalived] and "Timeout" not in line] == []
 
 
 def test_the_table_is_that_of_keepalived(net: Balanced) -> None:

@@ -102,10 +102,14 @@ class Service:
         self._make_notifier = notifier
         self._notifier: NotifierPort | None = None
         self.trackers = Trackers(engine.track, self.publish, first=first)
-        self.services = Services(self._notify_service, self.tell, file_value=self.trackers.file_value)
         self._clock = ReloadClock(self.trackers.watcher, self.request_reload)
+        self.services = Services(self._notify_service, self.tell, file_value=self.trackers.file_value)
         self._files = StateFiles(
-            lambda: self.config, engine.snapshot, namespace=settings.namespace, trackers=self.trackers
+            lambda: self.config,
+            engine.snapshot,
+            namespace=settings.namespace,
+            trackers=self.trackers,
+            services=self.services,
         )
         self._sysctl = PromoteSecondaries() if sysctl is None else sysctl
         self._routing = Routing() if routing is None else routing

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from keepvip.config.model import Config
+    from keepvip.daemon.services import Services
     from keepvip.event import EngineSnapshot, InstanceStatus
     from keepvip.observe.dump_track import ProcessView
     from keepvip.track.trackers import Trackers
@@ -41,6 +42,8 @@ class DumpPaths(msgspec.Struct, frozen=True, kw_only=True):
     """What keepalived's parent process writes: the global definitions."""
     stats: str
     json: str
+    check: str
+    """Of virtual servers."""
 
 
 def dump_paths(config: Config, namespace: str | None, environ: Mapping[str, str] = os.environ) -> DumpPaths:
@@ -60,6 +63,7 @@ def dump_paths(config: Config, namespace: str | None, environ: Mapping[str, str]
         parent=_path(folder, defs.state_dump_file, "keepalived.data", tag, process="_parent"),
         stats=_path(folder, defs.stats_dump_file, "keepalived.stats", ""),
         json=_path(folder, defs.json_dump_file, "keepalived.json", ""),
+        check=_path(folder, defs.state_dump_file, "keepalived.data", tag, process="_check"),
     )
 
 
@@ -97,7 +101,9 @@ class StateFiles:
         *,
         namespace: str | None = None,
         trackers: Trackers | None = None,
+        services: Services | None = None,
     ) -> None:
+        self._services = services
         self._trackers = trackers
         self._namespace = namespace
         self._config = config
@@ -118,6 +124,11 @@ class StateFiles:
             path = paths.data
             self._write(paths.parent, lambda: globals_text(config))
         self._write(path, lambda: data_text(config, snapshot, tracked, processes))
+        if self._services is not None and self._services.balancer is not None:
+            from keepvip.observe.dump_check import check_text, service_states  # noqa: PLC0415  (on request)
+
+            copies = service_states(self._services.balancer.pool.services.values())
+            self._write(dump_paths(config, self._namespace).check, lambda: check_text(config, copies))
 
     def stats(self) -> None:
         """SIGUSR2."""
