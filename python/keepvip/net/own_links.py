@@ -9,21 +9,17 @@ import random
 import socket
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-
-from keepvip.config.model_vmac import Vmac  # noqa: TC001  (msgspec wants annotations)
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from keepvip.config.model import Config
-    from keepvip.config.model_vmac import VmacKey
+    from keepvip.config.model_vmac import Vmac, VmacKey
     from keepvip.net.link_facts import Snapshot
     from keepvip.net.requests import Answer, Requests
     from keepvip.net.vmac_plan import Step
     from keepvip.net.vmac_sysctl import Settings
 
-__all__ = ["OwnLink", "OwnLinks", "wishes"]
+__all__ = ["OwnLinks", "wishes"]
 
 _log = logging.getLogger("keepvip.net")
 
@@ -40,16 +36,6 @@ class FilterVmac(Protocol):
 
     def __call__(self, *, index: int, parent: int, family: int, there: bool) -> None:
         """Raises RuntimeError when it takes nothing."""
-
-
-class OwnLink(msgspec.Struct, frozen=True, gc=False):
-    """One link of our own that exists, for whoever has to know of all (packet filter)."""
-
-    name: str
-    index: int
-    parent: str
-    parent_index: int
-    vmac: Vmac
 
 
 def wishes(config: Config) -> list[Vmac]:
@@ -102,18 +88,6 @@ class OwnLinks:
             self.names = {key: self.names.get(key, vmac.usual_name) for key, vmac in wanted.items()}
             _log.error("Cannot ask the kernel for macvlans: %s", error.strerror or error)
         return self.names
-
-    def existing(self) -> list[OwnLink]:
-        """Those that exist now."""
-        if not self._wanted or self._requests is None:
-            return []
-        snapshot = self._look()
-        found = []
-        for key, vmac in self._wanted.items():
-            link, parent = snapshot.by_name.get(self.names.get(key, "")), snapshot.by_name.get(vmac.parent)
-            if link is not None and parent is not None:
-                found.append(OwnLink(link.name, link.index, parent.name, parent.index, vmac))
-        return found
 
     def on_change(self, told: Callable[[], None]) -> None:
         """`told` is called on the event loop after links were made, made again or renamed outside of `prepare`."""
