@@ -110,6 +110,20 @@ def test_a_reload_touches_only_what_differs(net: Balanced) -> None:
     assert "1 change" in daemon.log_text() or "weight" in daemon.log_text()
 
 
+def test_time_outs_and_flushes(net: Balanced) -> None:
+    """Told to, it begins and ends with an empty table; the kernel's time-outs are as they were when it has ended."""
+    foreign = ("ipvsadm", "-A", "-t", f"{VIP}:8080", "-s", "sh")
+    before = net.director.network.run("ipvsadm", "-L", "--timeout")
+    net.director.network.run(*foreign)
+    settings = "global_defs {\n lvs_flush\n lvs_flush_on_stop\n lvs_timeouts tcp 777 tcpfin 55 udp 66\n}\n"
+    daemon = started(net, settings + service(), 3)
+    assert net.director.network.run("ipvsadm", "-L", "--timeout").split()[-3:] == ["777", "55", "66"]
+    net.director.network.run(*foreign)
+    assert daemon.stop() == 0
+    assert net.table() == []
+    assert net.director.network.run("ipvsadm", "-L", "--timeout") == before
+
+
 def test_what_somebody_else_changes_is_put_right(net: Balanced) -> None:
     started(net, service(), 3)
     mine = net.table()
