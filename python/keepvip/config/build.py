@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from keepvip.config.model_bfd import BfdSession, BfdTrack
     from keepvip.config.model_check import SslClient
     from keepvip.config.model_interface import InterfaceRule
-    from keepvip.config.model_service import VirtualServer
+    from keepvip.config.model_service import Balancing, VirtualServer
     from keepvip.config.source import Span
     from keepvip.config.tree import Node
 
@@ -137,7 +137,7 @@ def build(
         interfaces=interfaces,
         track_scripts=tracking.scripts,
         virtual_servers=services,
-        balancing=follow_instance(ctx, defaults.services, tracking.instances, services),
+        balancing=_balancing(ctx, root, defaults.services, tracking.instances, services, settings),
         bfd_sessions=sessions,
         bfd_tracks=bfd_tracks,
         track_files=tracking.files,
@@ -174,6 +174,19 @@ def _services(ctx: Context, root: Settings, defaults: ServiceDefaults) -> tuple[
     from keepvip.config.build_service import build_services  # noqa: PLC0415
 
     return build_services(ctx, root, defaults)
+
+
+def _balancing(
+    ctx: Context,
+    root: Settings,
+    defaults: ServiceDefaults,
+    instances: Mapping[str, VrrpInstance],
+    services: Sequence[VirtualServer],
+    settings: Mapping[str, Settings],
+) -> Balancing:
+    balancing = follow_instance(ctx, defaults, instances, services, settings)
+    namespace = root.get("net_namespace_ipvs")
+    return balancing if namespace is None else msgspec.structs.replace(balancing, namespace=namespace.value or "")
 
 
 def _bfd(

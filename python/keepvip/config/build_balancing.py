@@ -8,8 +8,8 @@ import msgspec
 
 from keepvip.config.build_fifo import build_service_fifo
 from keepvip.config.build_script import ScriptDefaults
-from keepvip.config.diagnostic import ConfigTestClass
-from keepvip.config.model_service import Balancing, SyncDaemon
+from keepvip.config.diagnostic import ConfigTestClass, Related
+from keepvip.config.model_service import Balancing, ServiceMarks, SyncDaemon
 from keepvip.config.source import Span  # noqa: TC001  (msgspec resolves annotations at run time)
 from keepvip.config.suggest import did_you_mean
 from keepvip.config.values import Address, is_multicast
@@ -52,6 +52,7 @@ def build_balancing(ctx: Context, settings: Settings, scripts: ScriptDefaults) -
         notify_fifo=build_service_fifo(ctx, settings, scripts),
         init_notifies=settings.value("rs_init_notifies", False),
         checker_emails=not settings.value("no_checker_emails", False),
+        marks=_marks(settings),
     )
     alert: bool | None = settings.value("smtp_alert", None)
     return ServiceDefaults(
@@ -60,6 +61,18 @@ def build_balancing(ctx: Context, settings: Settings, scripts: ScriptDefaults) -
         log_all_failures=settings.value("checker_log_all_failures", False),
         scripts=scripts,
         sync_place=settings["lvs_sync_daemon"].span if "lvs_sync_daemon" in settings else None,
+    )
+
+
+def _marks(settings: Settings) -> ServiceMarks | None:
+    setting = settings.get("nftables_ipvs")
+    if setting is None:
+        return None
+    default = ServiceMarks()
+    return ServiceMarks(
+        table=setting.value or default.table,
+        priority=settings.value("nftables_ipvs_priority", default.priority),
+        start=settings.value("nftables_ipvs_start_fwmark", default.start),
     )
 
 
@@ -111,10 +124,24 @@ def follow_instance(
     defaults: ServiceDefaults,
     instances: Mapping[str, VrrpInstance],
     services: Sequence[VirtualServer],
+    settings: Mapping[str, Settings],
 ) -> Balancing:
-    """The same with a sync daemon that can run: its instance exists, its number is known."""
+    """The same with a sync daemon that can run: its instance exists, its number is known. `settings`: of instances."""
     balancing, place = defaults.balancing, defaults.sync_place
     daemon = balancing.sync_daemon
+    for name in instances:
+        old = settings[name].get("lvs_sync_daemon_interface")
+        if old is None:
+            continue
+        if daemon is not None:
+            ctx.diagnostics.warning(
+                "duplicate",
+                "there is a sync daemon already: this line is ignored",
+                old.span,
+                related=[Related("the first one is here", place)] if place is not None else (),
+            )
+            continue
+        daemon, place = SyncDaemon(interface=old.value, instance=name, sync_id=-1), old.span
     if daemon is None:
         return balancing
     instance = instances.get(daemon.instance) if daemon.instance is not None else None

@@ -25,6 +25,7 @@ __all__ = [
     "RealServer",
     "ServerKey",
     "ServiceKey",
+    "ServiceMarks",
     "SorryServer",
     "SyncDaemon",
     "VirtualServer",
@@ -216,6 +217,15 @@ class SyncDaemon(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     group: str = ""
 
 
+class ServiceMarks(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Marks by which one service serves a group of addresses (`nftables_ipvs`). Not made yet; the start says so."""
+
+    table: str = "keepalived_ipvs"
+    priority: int = -1
+    start: int = 1000
+    """The first mark that is handed out."""
+
+
 class Balancing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What `global_defs` says about load balancing as a whole."""
 
@@ -234,7 +244,8 @@ class Balancing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     checker_emails: bool = True
     """A mail for each checker that changes, not only for real servers."""
     namespace: str | None = None
-    """Network namespace of IPVS; empty = the default one, None = that of the daemon."""
+    """Network namespace of IPVS (not entered yet); empty = the default one, None = that of the daemon."""
+    marks: ServiceMarks | None = None
 
     @property
     def timeouts(self) -> tuple[int, int, int]:

@@ -85,8 +85,7 @@ impl Engine {
             record_sink,
             opener_port,
             Arc::clone(&status),
-            options.rt_priority,
-            options.filter.clone(),
+            &options,
             &mut modes,
             &mut notices,
         )?;

@@ -27,10 +27,11 @@ use keepvip_proto::time::{Duration, Instant};
 use keepvip_proto::vrrp::report::{Event, EventKind};
 
 use crate::announce::Announcements;
+use crate::engine::Options;
 use crate::failures::SendFailures;
 use crate::hands::{Hands, Outcome};
 use crate::modes::{Modes, Receive, Send};
-use crate::netlink::{Families, FilterOptions};
+use crate::netlink::Families;
 use crate::netns::{Namespace, Namespaces, OWN};
 use crate::opener::OpenerPort;
 use crate::quiet::Quiet;
@@ -156,8 +157,7 @@ impl Runtime {
         records: RecordSink,
         opener: OpenerPort,
         thread: Arc<ThreadStatus>,
-        rt_priority: Option<u8>,
-        filter: FilterOptions,
+        options: &Options,
         modes: &mut Modes,
         notices: &mut Vec<String>,
     ) -> io::Result<Self> {
@@ -166,7 +166,7 @@ impl Runtime {
         let mut epoll = Epoll::new()?;
         let timer = Timer::new()?;
         let own_namespace = Box::new(Namespace::open(OWN, notices)?);
-        let hands = Hands::start(rt_priority, filter)?;
+        let hands = Hands::start(options.rt_priority, options.filter.clone())?;
         epoll.add(&timer, own(TIMER), Trigger::Edge)?;
         epoll.add(&commands.wake.as_fd(), own(COMMANDS), Trigger::Level)?;
         epoll.add(&hands, own(HANDS), Trigger::Level)?;

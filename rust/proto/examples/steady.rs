@@ -3,6 +3,8 @@
 //! `steady master|backup|filtered|idle ROUTERS INTERVALS`; `idle` sets up and does nothing, so that its instructions can
 //! be subtracted.
 
+#![expect(clippy::print_stdout, reason = "a program: it says how much it did")]
+
 #[path = "../tests/bench/mod.rs"]
 mod bench;
 

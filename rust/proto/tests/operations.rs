@@ -1170,6 +1170,7 @@ proptest! {
 
 /// What the fuzzer has found its way by so far.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the test reads files, not the core")]
 fn the_corpus() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/operations");
     let mut lived = 0;

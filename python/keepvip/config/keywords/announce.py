@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keepvip.config.keyword import Arg, Keyword, deprecated, not_yet
+from keepvip.config.keyword import Arg, Keyword, deprecated
 from keepvip.config.keywords.arguments import ALL, BOOL, COUNT_0, GARP_SECONDS, IFNAME, REPEAT, SCRIPT, SECONDS_U32
 from keepvip.config.keywords.notify import NOTIFY, NOTIFY_ANY, SMTP_ALERT
 
@@ -110,6 +110,6 @@ NOTIFICATION = (
         "Old way to run the IPVS sync daemon together with this instance; see lvs_sync_daemon.",
         "none",
         "C",
-        support=not_yet("IPVS sync daemon", "no connections are synchronised", recorded=True),
+        support=deprecated("lvs_sync_daemon", recorded=True),
     ),
 )
