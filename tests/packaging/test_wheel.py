@@ -29,8 +29,14 @@ def test_holds_the_native_modules_and_the_marker_of_types(wheel: Path) -> None:
     """A module that git ignores is easily left out of a wheel in silence."""
     names = set(zipfile.ZipFile(wheel).namelist())
     natives = sorted(name.split(".")[0] for name in names if name.endswith(".so"))
-    assert natives == ["keepvip/_core", "keepvip/_ipvs"]
-    assert {"keepvip/py.typed", "keepvip/_ipvs.pyi", "keepvip/_ipvs_py.py", "keepvip/cli/main.py"} <= names
+    assert natives == ["keepvip/_core", "keepvip/_ipvs", "keepvip/_probe"]
+    assert {
+        "keepvip/py.typed",
+        "keepvip/_ipvs.pyi",
+        "keepvip/_probe.pyi",
+        "keepvip/_ipvs_py.py",
+        "keepvip/cli/main.py",
+    } <= names
     assert not any(name.startswith("tests/") or "/tests/" in name for name in names)
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
