@@ -50,7 +50,7 @@ def features_text(sections: tuple[Section, ...]) -> str:
     """The tables, with a summary above them."""
     parts = [
         "Each row is a feature of keepalived; its tests look at the wire, the kernel or files,"
-        " not with what keepvip says of itself. Folders are below `tests/`.\n",
+        " not at what keepvip says of itself. Folders are below `tests/`.\n",
         _summary(sections),
     ]
     for section in sections:
