@@ -133,6 +133,13 @@ def follow_instance(
         old = settings[name].get("lvs_sync_daemon_interface")
         if old is None:
             continue
+        ctx.diagnostics.warning(
+            "old-sync-daemon",
+            "`lvs_sync_daemon_interface` is the old way to run the sync daemon with an instance",
+            old.span,
+            hint=f"write `lvs_sync_daemon {old.value} inst {name}` into global_defs",
+            kind=ConfigTestClass.DEPRECATED,
+        )
         if daemon is not None:
             ctx.diagnostics.warning(
                 "duplicate",

@@ -24,7 +24,7 @@ def test_the_old_way_to_a_sync_daemon(compiled: Compile) -> None:
     found, said = balancing(compiled, file("lvs_sync_daemon_interface eth0"))
     assert found.sync_daemon is not None
     assert (found.sync_daemon.interface, found.sync_daemon.instance, found.sync_daemon.sync_id) == ("eth0", "a", 5)
-    assert said == ["deprecated"]
+    assert said == ["old-sync-daemon"]
 
 
 def test_one_sync_daemon_is_enough(compiled: Compile) -> None:
@@ -32,7 +32,7 @@ def test_one_sync_daemon_is_enough(compiled: Compile) -> None:
     found, said = balancing(compiled, text)
     assert found.sync_daemon is not None
     assert (found.sync_daemon.instance, found.sync_daemon.sync_id) == (None, 9)
-    assert sorted(said) == ["deprecated", "duplicate"]
+    assert sorted(said) == ["duplicate", "old-sync-daemon"]
 
 
 def test_what_is_only_read_so_far(compiled: Compile) -> None:

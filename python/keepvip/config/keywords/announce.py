@@ -110,6 +110,5 @@ NOTIFICATION = (
         "Old way to run the IPVS sync daemon together with this instance; see lvs_sync_daemon.",
         "none",
         "C",
-        support=deprecated("lvs_sync_daemon", recorded=True),
     ),
 )
